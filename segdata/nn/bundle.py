@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from segdata.errors import DatasetError, OptionError
-from segdata.files.places import place, read_text, size_of
+from segdata.files.places import file_digest, place, read_text, size_of
 from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.nn import checkpoint
@@ -99,7 +99,7 @@ def write_bundle(
         refuse_other(names[0], parts[0], name, found)
     labels = checkpoint.labels_of(parts[0], names[0])
     settings = None if refinement is None else _settings(refinement, labels)
-    made = {key: parts[0][key] for key in (*ALL, *EACH) if key in parts[0]}
+    made = {key: parts[0][key] for key in (*ALL, *EACH) if key in parts[0]} | {"checkpoint": file_digest(names[0])}
     if len(parts) > 1:
         made = {key: parts[0][key] for key in ALL if key in parts[0]}
         members = tuple({key: found[key] for key in EACH if key in found} for found in parts)

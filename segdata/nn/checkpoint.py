@@ -85,6 +85,8 @@ class Plain(msgspec.Struct, frozen=True):
     """Settings as `Refinement.to_json` gives them."""
     plan: Annotated[str, Meta(max_length=2**20)] | None = None
     """The text of plan.yaml."""
+    checkpoint: Annotated[str, Meta(max_length=64)] | None = None
+    """The SHA-256 of the checkpoint whose one model a bundle has."""
 
     @property
     def chosen(self) -> str | None:

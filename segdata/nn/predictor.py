@@ -55,6 +55,8 @@ class TorchPredictor:
     """How it was trained, as the text of plan.yaml."""
     members: int = 1
     """Of how many models the probabilities are averaged."""
+    checkpoint: str | None = None
+    """The SHA-256 of the checkpoint that a bundle says the same as, but for its refinement."""
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -117,4 +119,5 @@ def predictor_of(
         model, Standardise(recipe, bands).to(place), labels, recipe, bands, head, place,
         replace(plain.reading, vrt=False), plain.names, plain.dtype, plain.chosen, plain.temperature,
         Refinement.of_model(plain.refinement, labels, path), plain.plan, max(1, len(plain.members)),
+        plain.checkpoint,
     )  # fmt: skip

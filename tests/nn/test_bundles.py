@@ -20,6 +20,7 @@ import segdata  # noqa: E402
 from exported_models import checkpoint_of, images_for  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError, OptionError, SegdataError  # noqa: E402
+from segdata.files.places import file_digest  # noqa: E402
 from segdata.files.scores import HALF_STEP, read_scores  # noqa: E402
 from segdata.labels import Labels  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
@@ -66,6 +67,7 @@ def test_a_bundle_of_one_checkpoint_is_that_checkpoint(three: list[Path], tmp_pa
     assert "train" not in checkpoint.read(plain)
     assert (checkpoint.read(plain)["format"], checkpoint.read(full)["format"]) == (1, 2)
     assert load(plain).refinement is None
+    assert load(plain).checkpoint == load(full).checkpoint == file_digest(three[1]), "monitor and pick know it by that"
     assert (load(full).refinement, load(full).plan) == (SETTINGS, "model: unet\n")
 
 
@@ -86,7 +88,7 @@ def test_an_ensemble_is_the_mean_of_its_models(
     assert (made.members, made.temperature, made.head) == (3, 1.0, "softmax")
     probs, embeddings = made.both(IMAGES)
     np.testing.assert_array_equal(probs, made(IMAGES))
-    assert embeddings.shape == load(three[0]).both(IMAGES)[1].shape
+    np.testing.assert_allclose(embeddings, load(three[0]).both(IMAGES)[1], rtol=1e-5)
 
 
 def test_an_older_segdata_refuses_what_it_would_leave_out(three: list[Path], tmp_path: Path) -> None:
