@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from segdata.labels import Label as Label
     from segdata.labels import Labels as Labels
     from segdata.metrics.confusion import Confusion as Confusion
+    from segdata.nn.bundle import bundle as bundle
     from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
     from segdata.nn.export.operation import export_onnx as export_onnx
@@ -100,6 +101,7 @@ _HOMES = {
     "Label": "labels",
     "Labels": "labels",
     "Confusion": "metrics.confusion",
+    "bundle": "nn.bundle",
     "calibrate": "nn.calibrate",
     "compare": "nn.compare",
     "export_onnx": "nn.export.operation",

@@ -38,6 +38,7 @@ COMMANDS = {
     "train": "segdata.nn.command",
     "compare": "segdata.nn.command",
     "calibrate": "segdata.nn.command",
+    "bundle": "segdata.nn.command",
     "predict": "segdata.ops.predict.command",
     "serve": "segdata.ops.serve.command",
     "evaluate": "segdata.ops.evaluate.command",

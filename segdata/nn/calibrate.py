@@ -22,7 +22,7 @@ from torch import Tensor
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, DatasetError, OptionError
-from segdata.files.places import place, real
+from segdata.files.places import place
 from segdata.files.reading import Alpha
 from segdata.files.views import Masks
 from segdata.labels import Mask, must_agree
@@ -138,7 +138,7 @@ def calibrate(
 
 def refuse_destination(model: str | Path, destination: str | Path, overwrite: bool) -> None:
     """Raise `DatasetError`, `OptionError` unless a checkpoint may be written there, of the checkpoint `model`."""
-    source, path = place(model), place(destination)
+    source = place(model)
     if source.is_dir():
         raise DatasetError(f"{source}: is a folder: give its best.pt, or the one of each fold for itself")
     if source.suffix != ".pt":
@@ -146,17 +146,14 @@ def refuse_destination(model: str | Path, destination: str | Path, overwrite: bo
         raise DatasetError(f"{source}: is no checkpoint (.pt): {way}")
     if not source.is_file():
         raise DatasetError(f"{source}: there is no such file; a training writes its checkpoints into its run's folder")
-    if path.suffix != ".pt":
-        raise OptionError(f"{path}: a checkpoint ends in .pt: call it {path.stem or 'model'}.pt")
-    if real(path) == real(source):
-        raise OptionError(f"{path}: is what is read: choose another name")
-    if path.is_dir() or (path.exists() and not overwrite):
-        way = "choose another name" if path.is_dir() else "choose another name, or --overwrite"
-        raise DatasetError(f"{path}: exists: {way}")
+    checkpoint.free(destination, [model], overwrite)
 
 
 def with_temperature(found: dict[str, Any], calibrated: Calibrated | None) -> dict[str, Any]:
     """A checkpoint with the result of a calibration; with temperature 1 if there was none."""
+    found = {
+        name: value for name, value in found.items() if name != "checkpoint"
+    }  # it says other probabilities than that
     if calibrated is None:
         return {**found, "temperature": 1.0}
     return {**found, "temperature": calibrated.temperature, "calibration": msgspec.to_builtins(calibrated)}
@@ -285,11 +282,12 @@ def _pixels_seen(predictor: TorchPredictor, dataset: Dataset) -> float:
 
 
 def _tell_of_training(found: dict[str, Any], whole: Dataset, images: Dataset) -> None:
-    """Note that a model was trained on some of the images, if its checkpoint says so."""
-    name = found.get("options", {}).get("train_split")
-    if found.get("dataset") != whole.digest or not isinstance(name, str):
-        return
-    learnt = {sample.id for sample in (whole.split(name) if whole.splits else whole)}
+    """Note that a model, or one of an ensemble, was trained on some of the images, if its checkpoint says so."""
+    learnt: set[str] = set()
+    for one in found.get("members") or (found,):
+        name = one.get("options", {}).get("train_split")
+        if one.get("dataset") == whole.digest and isinstance(name, str):
+            learnt |= {sample.id for sample in (whole.split(name) if whole.splits else whole)}
     if both := sum(sample.id in learnt for sample in images):
         what = f"the model may have been trained on {both:,} of these {len(images):,} images"
         note_once(f"{what}, and there it is surer than on others: give a --split that it has not seen")

@@ -1,4 +1,8 @@
-"""Checkpoints: weights with their label contract, recipe and options; plain types and tensors only."""
+"""Checkpoints: weights with their label contract, recipe and options; plain types and tensors only.
+
+A bundle (`segdata.nn.bundle`) is a checkpoint too. It may hold several models (`members`, and then no `state` of its own),
+settings of a refinement and the plan of a training. What an older segdata must not leave out makes it of format 2.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from msgspec import Meta
 
 from segdata.errors import DatasetError, OptionError, reason
 from segdata.files.drafts import local_draft
-from segdata.files.places import read_bytes
+from segdata.files.places import place, read_bytes, real
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
@@ -22,7 +26,8 @@ from segdata.nn.options import Training
 from segdata.nn.saved import load_saved
 from segdata.version import __version__
 
-FORMAT = 1
+FORMAT, BUNDLE = 1, 2
+"""The format of a training's checkpoints, and of bundles with several models or with a refinement: the latest that is read."""
 
 AGAIN = "train again, or give the dataset these classes (segdata remap)"
 """The way out where a checkpoint is of other classes."""
@@ -50,6 +55,17 @@ class About(msgspec.Struct, frozen=True):
         return ":" in self.name and not self.name.startswith("smp:")
 
 
+Temperature = Annotated[float, Meta(gt=0, le=LARGEST)]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A model of an ensemble: what it does not share with the others."""
+
+    state: dict[str, Any]
+    recipe: dict[str, Any]
+    temperature: Temperature = 1.0
+
+
 class Plain(msgspec.Struct, frozen=True):
     """What a checkpoint must have besides its weights."""
 
@@ -61,8 +77,16 @@ class Plain(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     dtype: Literal["uint8", "uint16", "float32"] | None = None
     options: dict[str, Any] = msgspec.field(default_factory=dict)
-    temperature: Annotated[float, Meta(gt=0, le=LARGEST)] = 1.0
+    temperature: Temperature = 1.0
     """What logits are divided by before the softmax, so that confidences are calibrated."""
+    members: Annotated[tuple[Member, ...], Meta(max_length=64)] = ()
+    """The models of an ensemble, of which there is no `state` then."""
+    refinement: dict[str, Any] | None = None
+    """Settings as `Refinement.to_json` gives them."""
+    plan: Annotated[str, Meta(max_length=2**20)] | None = None
+    """The text of plan.yaml."""
+    checkpoint: Annotated[str, Meta(max_length=64)] | None = None
+    """The SHA-256 of the checkpoint whose one model a bundle has."""
 
     @property
     def chosen(self) -> str | None:
@@ -102,6 +126,19 @@ def of(
     }
 
 
+def free(destination: str | Place, sources: Sequence[str | Place], overwrite: bool) -> Place:
+    """The place of a new checkpoint. Raises `OptionError` for another name and for a source, `DatasetError` if it exists."""
+    path = place(destination)
+    if path.suffix != ".pt":
+        raise OptionError(f"{path}: a checkpoint ends in .pt: call it {path.stem or 'model'}.pt")
+    if real(path) in [real(source) for source in sources]:
+        raise OptionError(f"{path}: is what is read: choose another name")
+    if path.is_dir() or (path.exists() and not overwrite):
+        way = "choose another name" if path.is_dir() else "choose another name, or --overwrite"
+        raise DatasetError(f"{path}: exists: {way}")
+    return path
+
+
 def write(path: Place, checkpoint: Mapping[str, Any]) -> None:
     """Write a checkpoint; if this is interrupted, no incomplete file has its name."""
     with local_draft(path) as here, open(here, "wb") as file:
@@ -124,10 +161,18 @@ def read(path: str | Place) -> dict[str, Any]:
     if not isinstance(found, dict) or not {"format", "model", "state", "labels", "recipe"} <= found.keys():
         raise DatasetError(f"{path}: not a checkpoint of segdata (segdata train writes them)")
     plain = plain_of(found, path)
-    if plain.format > FORMAT:
-        raise DatasetError(f"{path}: of format {plain.format}, this segdata reads {FORMAT}: upgrade segdata")
+    if plain.format > BUNDLE:
+        raise DatasetError(f"{path}: of format {plain.format}, this segdata reads {BUNDLE}: upgrade segdata")
     if not isinstance(found["state"], Mapping) or not all(isinstance(name, str) for name in found["state"]):
         raise DatasetError(f"{path}: not a checkpoint of segdata: its state is no mapping of names to tensors")
+    return found
+
+
+def read_one(path: str | Place) -> dict[str, Any]:
+    """Read a checkpoint of one model. Raises `DatasetError` as `read`, and for an ensemble."""
+    found = read(path)
+    if members := found.get("members"):
+        raise DatasetError(f"{path}: holds {len(members)} models: give one of the checkpoints that it was made of")
     return found
 
 

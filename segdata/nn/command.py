@@ -1,4 +1,4 @@
-"""`segdata train`, `segdata calibrate` and `segdata compare`."""
+"""`segdata train`, `segdata calibrate`, `segdata bundle` and `segdata compare`."""
 
 from __future__ import annotations
 
@@ -82,6 +82,27 @@ def calibrate(model: str, dataset: str, destination: str, as_json: bool, **given
     found = calibrate(model, dataset, destination, **given)
     echo(json_lines(found.to_json()) if as_json else calibrated_lines(found))
     echo(f"wrote {destination}", err=as_json)
+
+
+@operation("segdata.nn.bundle:bundle")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bundle(checkpoints: tuple[str, ...], destination: str, as_json: bool, **given: Any) -> None:
+    """Put CHECKPOINTs and what else prediction needs into one file, DST.
+
+    Several checkpoints are an ensemble, such as the folds of a cross-validation: their probabilities are averaged. predict,
+    serve and export take the file, and refine masks as its settings say.
+
+    \b
+    segdata bundle run1/best.pt model.pt --refinement refined.json
+    segdata bundle cv/fold*/best.pt ensemble.pt
+    segdata predict ensemble.pt images/ predictions
+    """
+    need_extra()
+    from segdata.nn.bundle import bundle
+    from segdata.nn.text import bundle_lines
+
+    made = bundle(checkpoints, destination, **given)
+    echo(json_lines(made.to_json()) if as_json else bundle_lines(made))
 
 
 def cross_validate(dataset: str, run_dir: str, **options: Any) -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from segdata.nn.ensemble import Ensemble
 from segdata.nn.models.base import Encoder
 from segdata.nn.models.foreign import Foreign
 
 
 def embedding_of(model: nn.Module) -> int | None:
     """D, the length of a model's embedding; None for a user's own code, whose encoder gives nobody knows what."""
+    model = embedded(model)
     encoder = getattr(model, "encoder", None)
     if isinstance(encoder, Encoder):
         return encoder.channels[-1]
@@ -22,6 +24,11 @@ def embedding_of(model: nn.Module) -> int | None:
         channels: Any = getattr(encoder, "out_channels", None)
         return int(channels[-1]) if channels else None
     return None
+
+
+def embedded(model: nn.Module) -> nn.Module:
+    """The model whose encoder gives the embedding: of an ensemble the first one."""
+    return model.first if isinstance(model, Ensemble) else model
 
 
 class Embedding(nn.Module):
@@ -33,7 +40,7 @@ class Embedding(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """`(N, C, H, W)`. If the encoder runs several times, as at several scales, the first one counts."""
-        with _watched(self.model.encoder) as maps:  # type: ignore[arg-type]  # a module, or embedding_of says None
+        with _watched(embedded(self.model).encoder) as maps:  # type: ignore[arg-type]  # a module, or embedding_of says None
             logits: Tensor = self.model(image)
         return logits, maps[0].float().mean((2, 3))
 

@@ -67,7 +67,7 @@ def start_from(
     `labels` and `bands` are the dataset's; if the `recipe` normalises otherwise than the checkpoint's, that is said too. Raises
     `DatasetError` if it is no checkpoint, or of another model.
     """
-    found = checkpoint.read(path)
+    found = checkpoint.read_one(path)
     if recipe is not None and normalised_apart(Recipe.from_dict(found["recipe"], path), recipe):
         what = "its weights learnt from images that were normalised otherwise"
         note_once(

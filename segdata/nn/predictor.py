@@ -19,48 +19,14 @@ from segdata.nn import checkpoint
 from segdata.nn.data import to_tensor
 from segdata.nn.distributed import choose_device
 from segdata.nn.embedding import Embedding, embedding_of
+from segdata.nn.ensemble import ensemble_of
 from segdata.nn.models.base import probabilities
+from segdata.nn.standardise import Standardise
 from segdata.recipes.pixels import span_of
 from segdata.recipes.recipe import Recipe
-from segdata.recipes.settings import IMAGENET, Normalise
+from segdata.refinement.settings import Refinement
 from segdata.resize import Pixels
 from segdata.words import briefly
-
-
-class Standardise(nn.Module):
-    """Pixels (N, h, w, C) as read -> (N, C, h, w) float32 on the model's device, normalised as by `Recipe.normalise`."""
-
-    def __init__(self, recipe: Recipe, bands: int) -> None:
-        super().__init__()
-        by = recipe.normalise_by
-        mean, std = (by.mean, by.std) if isinstance(by, Normalise) else IMAGENET
-        if by == "none":
-            mean, std = (0.0,) * bands, (1.0,) * bands
-        self.mean, self.std, self.span = np.array(mean), np.array(std), recipe.span
-        self._lines: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(x - mean) / std with x in 0..1 of the span; NaN becomes the mean."""
-        scale, offset = self._line(pixels)
-        out = (pixels.float() * scale).sub_(offset)
-        if pixels.is_floating_point():
-            out.nan_to_num_(0.0, 0.0, 0.0)
-        return out.permute(0, 3, 1, 2)
-
-    def _line(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """(C,) float32 each: the factor for pixels of this dtype, and what is then subtracted."""
-        key = pixels.dtype, pixels.device
-        if key not in self._lines:
-            low, high = self.span or SPANS[pixels.dtype]
-            scale = 1 / ((high - low) * self.std)
-            both = scale, (low + self.mean * (high - low)) * scale
-            scaled, shift = (torch.tensor(v, dtype=torch.float32, device=pixels.device) for v in both)
-            self._lines[key] = scaled, shift
-        return self._lines[key]
-
-
-SPANS = {torch.uint8: (0.0, 255.0), torch.int32: (0.0, 65535.0), torch.float32: (0.0, 1.0)}
-"""The spans of `segdata.recipes.pixels.SPANS`; 16-bit pixels are int32 here, since torch has few operations for uint16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +49,14 @@ class TorchPredictor:
     """The bands that its training was told to read, of those that its dataset reads."""
     temperature: float = 1.0
     """What logits are divided by, so that confidences are calibrated (Guo et al. 2017, section 4.2)."""
+    refinement: Refinement | None = None
+    """How its masks are to be refined, if its file says so."""
+    plan: str | None = None
+    """How it was trained, as the text of plan.yaml."""
+    members: int = 1
+    """Of how many models the probabilities are averaged."""
+    checkpoint: str | None = None
+    """The SHA-256 of the checkpoint that a bundle says the same as, but for its refinement."""
 
     def __call__(self, images: Pixels) -> NDArray[np.float32]:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -133,13 +107,17 @@ def predictor_of(
     found: Mapping[str, Any], path: str | Place, place: torch.device, *, trust_code: bool = False
 ) -> TorchPredictor:
     """The model of a checkpoint that was read from `path`. Raises as `load`."""
-    model = checkpoint.model_of(found, path, trust_code=trust_code).to(place).eval()
-    recipe, bands = Recipe.from_dict(found["recipe"], str(path)), int(found["model"]["bands"])
-    labels = checkpoint.labels_of(found, path)
-    if len(labels.classes) != found["model"]["classes"]:
-        raise DatasetError(f"{path}: its label contract is damaged: its model has {found['model']['classes']} classes")
     plain = checkpoint.plain_of(found, path)
+    build = ensemble_of if plain.members else checkpoint.model_of
+    model = build(found, path, trust_code=trust_code).to(place).eval()
+    head = "softmax" if plain.members else plain.model.head
+    recipe, bands = Recipe.from_dict(found["recipe"], str(path)), plain.model.bands
+    labels = checkpoint.labels_of(found, path)
+    if len(labels.classes) != plain.model.classes:
+        raise DatasetError(f"{path}: its label contract is damaged: its model has {plain.model.classes} classes")
     return TorchPredictor(
-        model, Standardise(recipe, bands).to(place), labels, recipe, bands, found["model"]["head"], place,
+        model, Standardise(recipe, bands).to(place), labels, recipe, bands, head, place,
         replace(plain.reading, vrt=False), plain.names, plain.dtype, plain.chosen, plain.temperature,
+        Refinement.of_model(plain.refinement, labels, path), plain.plan, max(1, len(plain.members)),
+        plain.checkpoint,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from segdata.nn.norms import measure, norms_of, restore, statistics
 from segdata.nn.optimizers import rate, set_rate
 from segdata.nn.options import Training
 from segdata.nn.precision import autocast
-from segdata.nn.predictor import Standardise
+from segdata.nn.standardise import Standardise
 from segdata.nn.state import State, layout
 from segdata.nn.task import Task
 

@@ -13,6 +13,7 @@ from segdata.terminal.text import table
 from segdata.words import percent, share, shown, span
 
 if TYPE_CHECKING:
+    from segdata.nn.bundle import Bundled
     from segdata.nn.calibrate import Calibrated
     from segdata.nn.compare import Setting, Trial
     from segdata.nn.plan import Plan
@@ -157,6 +158,19 @@ def closing_lines(run_dir: str, trained: Trained) -> list[str]:
         *lines,
         f"run:         {run_dir}: best.pt, last.pt, profile.jsonl, curves.png, metrics.csv, samples/ (segdata compare {run_dir})",
     ]
+
+
+def bundle_lines(made: Bundled) -> list[str]:
+    """What is in a bundle."""
+    lines = [f"models:     {made.models}, whose probabilities are averaged"] if made.models > 1 else []
+    if any(one != 1 for one in made.temperatures):
+        lines.append(f"calibrated: by temperatures {', '.join(f'{one:.3g}' for one in made.temperatures)}")
+    if made.refinement is not None:
+        steps = ["a CRF"] * bool(made.refinement["crf"]) + [str(step["op"]) for step in made.refinement["morphology"]]
+        lines.append(f"refines:    masks by {', '.join(steps) or 'nothing: its settings change none'}")
+    lines += ["plan:       how it was trained"] * made.plan
+    name = made.model if made.encoder is None else f"{made.model} over {made.encoder}"
+    return [*lines, f"bundle:     {made.path}: {name}, {len(made.classes)} classes, {made.bytes / 1e6:,.1f} MB"]
 
 
 def calibrated_lines(found: Calibrated) -> list[str]:

@@ -16,7 +16,7 @@ from segdata.metrics.confusion import Confusion
 from segdata.nn import data, losses
 from segdata.nn.distributed import World
 from segdata.nn.precision import autocast
-from segdata.nn.predictor import Standardise
+from segdata.nn.standardise import Standardise
 from segdata.nn.state import Row, layout
 from segdata.nn.task import Task
 from segdata.nn.validation_data import Part, Validation, parts_of

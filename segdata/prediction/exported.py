@@ -18,7 +18,8 @@ from segdata.files.remote import Place
 from segdata.labels import MAX_CLASSES, Labels
 from segdata.version import __version__
 
-FORMAT = 1
+FORMAT, REFINING = 1, 2
+"""The format of files, and of those whose masks are to be refined, which no older segdata may leave out. None later is read."""
 
 KEY = "segdata"
 """The name of this description in an exported file."""
@@ -56,6 +57,12 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     least: Positive = 1
     embedding: Positive | None = None
     """D, the length of the embedding; None without."""
+    members: Annotated[int, Meta(ge=1)] = 1
+    """Of how many models the first output is the mean."""
+    refinement: dict[str, Any] | None = None
+    """How masks are to be refined, as `Refinement.to_json` gives it."""
+    plan: Annotated[str, Meta(max_length=2**20)] | None = None
+    """How the model was trained: the text of plan.yaml."""
 
     def to_json(self) -> str:
         """The JSON under `KEY`: format and version are always in it, other values if they are not the usual ones."""
@@ -85,8 +92,8 @@ def read_exported(text: str | None, path: str | Place) -> Exported:
         OptionError,
     ) as error:
         raise DatasetError(f"{path}: what it says of itself is damaged: {reason(error)}") from error
-    if found.format > FORMAT:
-        raise DatasetError(f"{path}: of format {found.format}, this segdata reads {FORMAT}: upgrade segdata")
+    if found.format > REFINING:
+        raise DatasetError(f"{path}: of format {found.format}, this segdata reads {REFINING}: upgrade segdata")
     if labels.digest != found.digest or len(labels.classes) > MAX_CLASSES:
         raise DatasetError(f"{path}: its label contract is damaged: export it again")
     return found

@@ -16,6 +16,7 @@ from segdata.labels import Labels
 from segdata.prediction.exported import Exported
 from segdata.prediction.predictor import Predictor, load_predictor
 from segdata.recipes.recipe import Recipe
+from segdata.refinement.settings import Refinement
 from segdata.resize import Pixels
 from segdata.words import briefly
 
@@ -52,6 +53,10 @@ class ExportedPredictor:
     embedding: int | None = None
     checkpoint: str | None = None
     """The SHA-256 of the checkpoint that it says the same as; None in another precision, which says a little else."""
+    refinement: Refinement | None = None
+    """How its masks are to be refined, if the file says so."""
+    members: int = 1
+    """Of how many models the probabilities are averaged."""
 
     def __call__(self, images: Pixels) -> Floats:
         """(N, h, w, C) pixels as read, already resized by `recipe.prepare` -> (N, K, h, w) float32 that sum to 1 over K.
@@ -117,6 +122,7 @@ def predictor_of(about: Exported, path: str | Place, device: str, data: bytes, a
         str(path), device, sha256(data).hexdigest(), ask, about.contract, recipe, about.bands, about.head, about.gives,
         about.temperature, replace(about.reading, vrt=False), about.names, about.dtype, about.chosen, about.size,
         about.least, about.embedding, about.checkpoint if about.precision == "fp32" else None,
+        Refinement.of_model(about.refinement, about.contract, path), about.members,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from segdata.files.places import place
 from segdata.files.remote import Place
 from segdata.labels import Labels, must_agree
 from segdata.words import some
+
+if TYPE_CHECKING:
+    from segdata.refinement.settings import Refinement
 
 LOADERS = {
     ".pt": ("segdata.nn.predictor", "train"),
@@ -30,7 +33,8 @@ class Predictor(Protocol):
 
     Called with (N, h, w, C) pixels as they were read, at the size that its `recipe` (where it has one) asks for, it gives
     (N, K, h, w) float32 probabilities that sum to 1 over K; it takes any N, h and w. `bands`, where it has it, is C;
-    `dtype` the type of pixels that it takes, if no other will do; `size` the largest (height, width), if there is one.
+    `dtype` the type of pixels that it takes, if no other will do; `size` the largest (height, width), if there is one;
+    `refinement` how its masks are to be refined, see `of_model`.
     """
 
     @property
@@ -103,6 +107,12 @@ def _kept(stored: Stored) -> Predictor:
     return load_predictor(stored.path, stored.device, trust_code=stored.trust_code)
 
 
+def of_model(predictor: Predictor) -> Refinement | None:
+    """How the masks of a predictor are to be refined, as its file says; None for as they are."""
+    found: Refinement | None = getattr(predictor, "refinement", None)
+    return found if found is not None and found.changes else None
+
+
 def matched(model: Labels, dataset: Labels, root: Place, match_names: bool) -> tuple[int | None, ...]:
     """(K,) which class of the dataset each of the model's is, None for none. Raises `DatasetError` where they do not agree."""
     if not match_names:
@@ -114,10 +124,15 @@ def matched(model: Labels, dataset: Labels, root: Place, match_names: bool) -> t
     return classes
 
 
-def refuse_lacking(lacking: Sequence[str], scores: bool, refined: bool) -> None:
-    """Raise `OptionError` for what takes the scores of all classes of a model, of which the dataset lacks some."""
+def refuse_lacking(lacking: Sequence[str], scores: bool, refined: bool, by_model: bool = False) -> None:
+    """Raise `OptionError` for what takes the scores of all classes of a model, of which the dataset lacks some.
+
+    `refined`: masks are to be refined as a person says; `by_model`: as the model's file does.
+    """
     what = f"the dataset has no class for the model's {some(lacking)}"
     if scores:
         raise OptionError(f"--scores: {what}: scores would not add up to 1")
     if refined:
         raise OptionError(f"--refine: {what}: refine what is predicted")
+    if by_model:
+        raise OptionError(f"the model's file has settings of a refinement, and {what}: give --no-refine")

@@ -7,12 +7,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from itertools import product
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError
 from segdata.files.rasters import Raster
-from segdata.files.scores import HALF_STEP, Scores
+from segdata.files.scores import HALF_STEP
 from segdata.labels import Labels, Mask
 from segdata.refinement.lattice import Shelf
 from segdata.refinement.morphology import tidy
@@ -24,6 +28,13 @@ MEMORY = 2**31
 
 MARGIN = 256
 """Pixels around a window that take part in its CRF: more than three times 80, the default of `bilateral_sxy`."""
+
+
+class ReadScores(Protocol):
+    """Scores of an image that are read by windows."""
+
+    def read(self, window: Window, /) -> NDArray[np.float32]:
+        """(K, h, w) probabilities."""
 
 
 def refine_item(
@@ -41,7 +52,7 @@ def refined(
     labels: Labels,
     refinement: Refinement,
     image: Callable[[], AbstractContextManager[Raster]],
-    scores: Callable[[], AbstractContextManager[Scores]] | None,
+    scores: Callable[[], AbstractContextManager[ReadScores]] | None,
     shelf: Shelf | None = None,
 ) -> Mask:
     """The refined mask of a `mask`, with `image()` and `scores()`, both of its size, read by windows if they are large.
@@ -71,7 +82,7 @@ def _with_crf(
     labels: Labels,
     crf: CrfSettings,
     image: Callable[[], AbstractContextManager[Raster]],
-    scores: Callable[[], AbstractContextManager[Scores]] | None,
+    scores: Callable[[], AbstractContextManager[ReadScores]] | None,
     shelf: Shelf | None,
 ) -> Mask:
     out = mask.copy()

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdata.errors import DatasetError, OptionError
+from segdata.errors import DatasetError, OptionError, reason
 from segdata.files.places import read_bytes
+from segdata.files.remote import Place
 from segdata.labels import Labels, Mask
 from segdata.refinement.crf import dense_crf, label_probs
 from segdata.refinement.lattice import Floats, Shelf
@@ -20,6 +21,9 @@ from segdata.refinement.morphology import Step, tidy
 from segdata.words import suggest
 
 FORMAT = 1
+
+MOST = 1000
+"""The most iterations of a CRF, and steps of morphology, that a model may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,11 @@ class Refinement:
     crf: CrfSettings | None = CrfSettings()
     steps: tuple[Step, ...] = ()
 
+    @property
+    def changes(self) -> bool:
+        """Whether it does anything."""
+        return self.crf is not None or bool(self.steps)
+
     def __call__(
         self, mask: Mask, labels: Labels, *, image: NDArray[Any] | None = None, probs: Floats | None = None
     ) -> Mask:
@@ -119,6 +128,23 @@ class Refinement:
                 raise OptionError(f"CRF setting {name!r}: {suggest(name, known)}")
         steps = tuple(Step.from_json(step, labels) for step in data.get("morphology", ()))
         return cls(None if crf is None else CrfSettings(**crf), steps)
+
+    @classmethod
+    def of_model(cls, data: Mapping[str, Any] | None, labels: Labels, path: str | Place) -> Refinement | None:
+        """The settings that a model's file says, if any; `labels` are the model's. Raises `DatasetError` for damaged ones."""
+        if data is None:
+            return None
+        try:
+            found = cls.from_json(data, labels)
+        except (ValueError, TypeError, AttributeError, OptionError, DatasetError) as error:
+            raise DatasetError(f"{path}: its settings of a refinement are damaged: {reason(error)}") from error
+        if max(len(found.steps), 0 if found.crf is None else found.crf.iterations) > MOST:
+            raise DatasetError(f"{path}: its settings of a refinement ask for more than {MOST:,} steps")
+        return found
+
+    def under(self, labels: Labels, other: Labels) -> Refinement:
+        """The same settings for other labels, which have all classes of `labels` by name."""
+        return self.from_json({**self.to_json(labels), "classes": None}, other)
 
     @classmethod
     def read(cls, path: str | Path, labels: Labels) -> Refinement:

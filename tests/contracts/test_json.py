@@ -214,6 +214,14 @@ def test_calibrate(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
+def test_bundle(tmp_path: Path) -> None:
+    models = [checkpoint_of(tmp_path / f"{name}.pt", width=4, depth=2) for name in "ab"]
+    (tmp_path / "s.json").write_text(json.dumps({"crf": {}}))
+    given = ["bundle", *models, tmp_path / "out.pt", "--refinement", tmp_path / "s.json"]
+    compare("bundle", run(*given), run("bundle", models[0], tmp_path / "one.pt"))
+
+
+@pytest.mark.torch
 def test_models_and_compare(tmp_path: Path) -> None:
     compare("models", run("models", "unet", "--size", "32"))
     folder = tmp_path / "run"
@@ -229,7 +237,11 @@ def test_models_and_compare(tmp_path: Path) -> None:
 @pytest.mark.torch
 def test_export_of_models(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
-    model = checkpoint_of(tmp_path / "a.pt", width=4, depth=2)
+    from segdata.nn.bundle import write_bundle
+
+    model = write_bundle(
+        tmp_path / "b.pt", [checkpoint_of(tmp_path / "a.pt", width=4, depth=2)], refinement={"crf": {}}
+    )
     data = images_for(tmp_path / "d", count=8)
     for kind, ending in (("onnx", "onnx"), ("torch", "pt2")):
         given = ["export", kind, model, tmp_path / f"a.{ending}", "--verify", data.root]

@@ -131,8 +131,8 @@ def test_what_is_to_be_replaced_survives_a_kill(
 
 
 NONE = {
-    "detect", "stack", "info", "manifest", "preview", "monitor", "models", "train", "compare", "calibrate", "serve", "view",
-    "demo",
+    "detect", "stack", "info", "manifest", "preview", "monitor", "models", "train", "compare", "calibrate", "bundle", "serve",
+    "view", "demo",
 }  # fmt: skip
 """Commands that have no items, or whose items depend on one another (train, calibrate), or files without a manifest (stack)."""
 

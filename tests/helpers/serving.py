@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from predictors import ByColour, Plain, softmax, surroundings
 from segdata.labels import Labels
+from segdata.refinement.morphology import Step
+from segdata.refinement.settings import CrfSettings, Refinement
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["ground", "red", "blue"]
@@ -46,6 +48,19 @@ class Bands:
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
         values = images.astype(np.float64) / 65535
         return softmax(8 * (values[..., :3] - values[..., 3:]).transpose(0, 3, 1, 2))
+
+
+@dataclass
+class Refining:
+    """Has settings of a refinement."""
+
+    labels: Labels = field(default_factory=lambda: Labels.of(NAMES, COLORS))
+    refinement: Refinement = field(
+        default_factory=lambda: Refinement(CrfSettings(iterations=2, bilateral_sxy=5), (Step("majority", size=5),))
+    )
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        return surroundings(images)
 
 
 @dataclass
@@ -81,7 +96,7 @@ def predictor(name: str, file: str = "") -> Any:
     made: dict[str, Callable[[], Any]] = {
         "colour": lambda: ByColour(labels), "surroundings": lambda: Plain(labels, surroundings), "bands": Bands,
         "held": lambda: Held(Path(file)), "never": lambda: Plain(labels, never), "broken": lambda: Plain(labels, broken),
-        "many": lambda: ByColour(many),
+        "refining": Refining, "many": lambda: ByColour(many),
     }  # fmt: skip
     return made[name]()
 

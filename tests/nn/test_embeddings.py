@@ -15,7 +15,8 @@ from segdata.labels import Labels  # noqa: E402
 from segdata.nn.embedding import Embedding, embedding_of  # noqa: E402
 from segdata.nn.models import MODELS, build  # noqa: E402
 from segdata.nn.models.base import pad  # noqa: E402
-from segdata.nn.predictor import Standardise, TorchPredictor  # noqa: E402
+from segdata.nn.predictor import TorchPredictor  # noqa: E402
+from segdata.nn.standardise import Standardise  # noqa: E402
 from segdata.prediction.signals import Signals, measured  # noqa: E402
 from segdata.prediction.sliding import Input  # noqa: E402
 from segdata.prediction.windows import Sliding  # noqa: E402

@@ -16,18 +16,22 @@ pytest.importorskip("albumentations")
 pytest.importorskip("onnxscript")
 
 import segdata  # noqa: E402
+from exported_models import checkpoint_of  # noqa: E402
 from onnx_files import about  # noqa: E402
 from segdata.dataset.dataset import Dataset  # noqa: E402
 from segdata.errors import DatasetError  # noqa: E402
 from segdata.files.scores import read_scores  # noqa: E402
 from segdata.nn import checkpoint  # noqa: E402
-from segdata.nn.export.network import Network, trace  # noqa: E402
+from segdata.nn.bundle import write_bundle  # noqa: E402
+from segdata.nn.export.network import Gives, Network, trace  # noqa: E402
 from segdata.nn.export.operation import export_onnx  # noqa: E402
 from segdata.nn.models import build  # noqa: E402
-from segdata.prediction.exported import KEY  # noqa: E402
-from segdata.prediction.predictor import load_predictor  # noqa: E402
+from segdata.prediction.exported import KEY, read_exported  # noqa: E402
+from segdata.prediction.exported_predictor import predictor_of  # noqa: E402
+from segdata.prediction.predictor import load_predictor, of_model  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
-from segdata.refinement.settings import Refinement  # noqa: E402
+from segdata.refinement.morphology import Step  # noqa: E402
+from segdata.refinement.settings import CrfSettings, Refinement  # noqa: E402
 from train_files import QUICK, scenes  # noqa: E402
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -130,6 +134,52 @@ def test_what_it_writes_is_evaluated_and_refined(trained: Trained, tmp_path: Pat
     truth = trained.dataset.split("val")
     assert segdata.evaluate(tmp_path / "out", truth).to_json()["mean_iou"] > 0
     assert len(segdata.refine(tmp_path / "out", tmp_path / "refined", Refinement())) == len(truth)
+
+
+def test_a_bundle_becomes_one_graph_that_refines(trained: Trained, tmp_path: Path) -> None:
+    """Two models, the second one normalising otherwise; the settings and the plan go along."""
+    second = tmp_path / "second.pt"
+    found = checkpoint.read(trained.checkpoint)
+    state = {name: value * 1.1 if value.ndim == 4 else value for name, value in found["state"].items()}
+    recipe = {**found["recipe"], "normalise": {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.25]}}
+    checkpoint.write(second, {**found, "state": state, "recipe": recipe, "temperature": 0.8})
+    settings = Refinement(CrfSettings(iterations=2, bilateral_sxy=9), (Step("close", (1,)),))
+    model = write_bundle(tmp_path / "e.pt", [trained.checkpoint, second], plan="model: unet\n", refinement=settings)
+    gives: Gives = "logits" if load_predictor(trained.exported).gives == "logits" else "probabilities"  # type: ignore[attr-defined]
+    made = export_onnx(model, tmp_path / "e.onnx", gives=gives, verify=trained.dataset)
+    assert (made.about.format, made.about.members, made.about.plan) == (2, 2, "model: unet\n")
+    one, other = load_predictor(model), load_predictor(tmp_path / "e.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 33, 47, 3)).astype(np.uint8)
+    np.testing.assert_allclose(other(pixels), one(pixels), atol=1e-4)
+    assert (of_model(one), of_model(other)) == (settings, settings)
+    refined = [
+        segdata.predict(m, trained.dataset, tmp_path / f"p{i}") for i, m in enumerate((model, tmp_path / "e.onnx"))
+    ]
+    assert differ(*refined) <= 1e-3  # scores are rounded to 8 bits, on either side of a step
+    bare = segdata.predict(tmp_path / "e.onnx", trained.dataset, tmp_path / "bare", no_refine=True)
+    assert differ(refined[1], bare) > 1e-3
+    assert refined[1].read_receipt()["refined_by"] == "model"
+
+
+def test_a_bundle_of_one_without_settings_exports_as_its_checkpoint(tmp_path: Path) -> None:
+    """The same bytes, the SHA-256 of the checkpoint included."""
+    whole = checkpoint_of(tmp_path / "c.pt", width=2, depth=1)
+    model = write_bundle(tmp_path / "b.pt", [whole])
+    for path in (model, whole):
+        export_onnx(path, tmp_path / f"{path.stem}.onnx", no_verify=True)
+    assert (tmp_path / "b.onnx").read_bytes() == (tmp_path / "c.onnx").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "refinement", ["{}", '{"crf":{"iterations":1000000000}}', '{"crf":3}', '{"classes":["a"]}', '"x"']
+)
+def test_damaged_settings_in_an_exported_file(tmp_path: Path, refinement: str) -> None:
+    text = about().to_json().removesuffix("}") + f',"refinement":{refinement}}}'
+    if refinement == "{}":
+        assert of_model(predictor_of(read_exported(text, "m.onnx"), "m.onnx", "cpu", b"", lambda a, b: [])) is None
+        return
+    with pytest.raises(DatasetError, match=r"^m\.onnx: (its settings of a refinement|what it says of itself)"):
+        predictor_of(read_exported(text, "m.onnx"), "m.onnx", "cpu", b"", lambda a, b: [])
 
 
 # Programs of torch.export

@@ -35,8 +35,8 @@ from segdata.nn.optimizers import (  # noqa: E402
     rate,
 )
 from segdata.nn.options import Training, config_text, need_extra, read_config  # noqa: E402
-from segdata.nn.predictor import Standardise  # noqa: E402
 from segdata.nn.probes import find_rate, overfit_one_batch, steepest  # noqa: E402
+from segdata.nn.standardise import Standardise  # noqa: E402
 from segdata.nn.state import best_row, gave_up  # noqa: E402
 from segdata.nn.task import chance_of, turn_items  # noqa: E402
 from segdata.nn.train import Progress  # noqa: E402

@@ -6,7 +6,7 @@ from typing import Any
 
 from segdata.nn.export.network import Gives, Size
 from segdata.nn.predictor import TorchPredictor
-from segdata.prediction.exported import Exported, Precision
+from segdata.prediction.exported import FORMAT, REFINING, Exported, Precision
 
 
 def described(
@@ -14,10 +14,12 @@ def described(
     embedding: int | None,
 ) -> Exported:  # fmt: skip
     """The description; `checkpoint` is the SHA-256 of the file."""
+    labels, refinement = predictor.labels, predictor.refinement
     return Exported(
+        format=FORMAT if refinement is None else REFINING,
         checkpoint=checkpoint,
-        labels=predictor.labels.to_json(),
-        digest=predictor.labels.digest,
+        labels=labels.to_json(),
+        digest=labels.digest,
         recipe=predictor.recipe.to_dict(),
         head="sigmoid" if predictor.head == "sigmoid" else "softmax",
         gives=gives,
@@ -31,6 +33,9 @@ def described(
         size=size,
         least=least,
         embedding=embedding,
+        members=predictor.members,
+        refinement=None if refinement is None else refinement.to_json(labels),
+        plan=predictor.plan,
     )
 
 

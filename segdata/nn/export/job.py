@@ -82,9 +82,10 @@ class Job:
 
     def about(self, precision: Precision = "fp32", least: int = 1) -> Exported:
         """What the file says of itself."""
+        checkpoint = self.predictor.checkpoint or file_digest(self.model)
         return described(
-            self.predictor, file_digest(self.model), gives=self.network.gives, precision=precision, size=self.size,
-            least=least, embedding=self.network.embedding,
+            self.predictor, checkpoint, gives=self.network.gives, precision=precision, size=self.size, least=least,
+            embedding=self.network.embedding,
         )  # fmt: skip
 
     def for_people(self) -> dict[str, Any]:

@@ -86,5 +86,6 @@ class ExportedModel:
             "path": self.path, "bytes": self.bytes, "checkpoint_bytes": self.checkpoint_bytes, "opset": self.opset,
             "precision": about.precision, "gives": about.gives, "classes": list(about.contract.names),
             "labels": about.digest, "size": about.size, "least": about.least, "embedding": about.embedding,
-            "temperature": about.temperature, "parity": None if self.parity is None else self.parity.to_json(),
+            "temperature": about.temperature, "models": about.members, "refinement": about.refinement,
+            "plan": about.plan is not None, "parity": None if self.parity is None else self.parity.to_json(),
         }  # fmt: skip

@@ -18,6 +18,10 @@ def export_lines(made: ExportedModel) -> list[str]:
         lines.append("compared: with nothing, as --no-verify says")
     if about.temperature != 1 and about.gives == "probabilities":
         lines.append(f"calibrated: logits are divided by {about.temperature:.3g} before the softmax")
+    if about.members > 1:
+        lines.append(f"ensemble: of {about.members} models, whose probabilities are averaged")
+    if about.refinement is not None:
+        lines.append("refines: predict and serve refine masks by the settings of the bundle")
     size = "any size" if about.size is None else "{} x {} pixels".format(*about.size)
     if about.size is None and about.least > 1:
         size += f" from {about.least} x {about.least} pixels on"

@@ -13,6 +13,8 @@ from segdata.terminal.text import table
 if TYPE_CHECKING:
     from segdata.ops.predict.image import Painted
 
+BY_MODEL = "by the settings in the model's file (--no-refine leaves masks as they are)"
+
 PREDICT = "segdata.ops.predict.operation:predict"
 
 
@@ -51,6 +53,8 @@ def predict(model: str, dataset: str, destination: str, jobs: int | str, on_erro
     echo(f"ignored:  {percent(pixels.get('ignore', 0), total)} of {total:,} pixels")
     if "scores" in receipt:
         echo(f"scores:   in 8 bits, off by at most {receipt['scores']['largest_error']:.4f} each")
+    if "refined_by" in receipt:
+        echo(f"refined:  {BY_MODEL}")
     for line in polygon_lines(receipt, 10):
         echo(line)
     echo(
@@ -70,6 +74,8 @@ def painted_lines(path: str, made: Painted) -> list[str]:
         if count := made.counts.get(value, 0):
             rows.append([value, name, "#" + "".join(f"{c:02x}" for c in color), percent(count, total)])
     lines = [f"mask: {path}: {width} x {height}, values are class ids", *table(rows, "r  r")]
+    if made.by_model:
+        lines.append(f"refined: {BY_MODEL}")
     if made.placed:
         lines.append("note: a PNG does not say where it lies on the ground: name a folder instead for a GeoTIFF")
     return lines

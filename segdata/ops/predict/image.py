@@ -23,12 +23,16 @@ OTHERS = ("split", "scores", "entropy", "images", "match_names", "vectorize", "c
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """The mask of an image: its size (height, width), how often each value occurs, and whether the image lies on the ground."""
+    """The mask of an image: its size (height, width), how often each value occurs, and whether the image lies on the ground.
+
+    `by_model`: whether it is refined as the model's file says.
+    """
 
     labels: Labels
     size: tuple[int, int]
     counts: Mapping[int, int]
     placed: bool
+    by_model: bool = False
 
 
 def is_image_name(destination: str | Path) -> bool:
@@ -65,7 +69,7 @@ def predict_image(
         except DataError as error:  # one image cannot be left out
             raise DataError(replace(error.problem, sample=None)) from error
         sample = made.samples[0]
-        mask = made.read_mask(sample)
+        mask, by_model = made.read_mask(sample), "refined_by" in made.read_receipt()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, encode_coloured(mask, made.labels))
-    return Painted(made.labels, sample.size, sample.counts, sample.mask.endswith(".tif"))
+    return Painted(made.labels, sample.size, sample.counts, sample.mask.endswith(".tif"), by_model)

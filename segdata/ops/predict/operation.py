@@ -36,7 +36,7 @@ from segdata.prediction.fitting import typed
 from segdata.prediction.folder import dataset_or_images
 from segdata.prediction.groups import Group, grouped
 from segdata.prediction.inputs import image_stamps, opened_for, read_as
-from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, refuse_lacking
+from segdata.prediction.predictor import Predictor, Stored, load_predictor, matched, of_model, refuse_lacking
 from segdata.prediction.profile import About
 from segdata.prediction.signals import Measure, Signals
 from segdata.prediction.sliding import Band, Failed, Input, Target, as_it_is, slide
@@ -69,6 +69,8 @@ class Plan:
     polygons: Polygons | None = None
     retype: Retype | None = None
     about: About | None = None
+    by_model: bool = False
+    """Whether the refinement is that of the model's file."""
 
 
 class Predicted(Made, frozen=True):
@@ -96,6 +98,7 @@ def predict(
     entropy: bool = False,
     match_names: bool = False,
     refinement: Refinement | str | Path | None = None,
+    no_refine: bool = False,
     aoi: str | Path | None = None,
     aoi_crs: str | None = None,
     aoi_layer: str | None = None,
@@ -139,7 +142,9 @@ def predict(
         reject_below: Ignore pixels whose likeliest class has less probability.
         entropy: Write how unsure the model is, 0 to 255: entropy/<id>, round(255 H / ln K).
         match_names: Map classes by name if model and dataset have other ones or another order.
-        refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote.
+        refinement: Refine each mask with these settings, such as the file that segdata refine --tune wrote. By default with
+            those in the model's file, if it is a bundle that has some.
+        no_refine: Leave masks as the model gives them, also if its file has settings of a refinement.
         aoi: A file of polygons, in GeoJSON or another format of `convert vector`. Pixels outside become ignored, and windows
             that lie outside are not predicted. Inside, the masks are the same as without it.
         aoi_crs: The coordinate system of `aoi`: EPSG:..., or pixel. By default what the file says, or else longitude and
@@ -173,6 +178,8 @@ def predict(
     one_of("images", images, Images)
     if reject_below is not None and not 0 <= reject_below <= 1:
         raise OptionError(f"--reject-below {reject_below:g}: must be 0 to 1")
+    if no_refine and refinement is not None:
+        raise OptionError("--refine and --no-refine: give one of them")
     asked = AS_IT_IS.but(vrt=vrt, subdataset=subdataset)
     source = dataset if isinstance(dataset, Dataset) else dataset_or_images(dataset, predictor.labels, asked)
     source = source if split is None else source.split(",".join(models) or split)
@@ -182,8 +189,10 @@ def predict(
     refinement_file = refinement
     if isinstance(refinement, str | Path):
         refinement = Refinement.read(refinement, source.labels)
+    own = None if models or no_refine or refinement is not None else of_model(predictor)
     if lacking := [name for name, id in zip(predictor.labels.names, classes, strict=True) if id is None]:
-        refuse_lacking(lacking, scores, refinement is not None)
+        refuse_lacking(lacking, scores, refinement is not None, own is not None)
+    refinement = refinement if own is None else own.under(predictor.labels, source.labels)
     options = {
         **{name: value for name, value in asdict(sliding).items() if name != "batch"},
         "split": split, "scores": scores, "reject_below": reject_below, "entropy": entropy, "match_names": match_names,
@@ -212,7 +221,7 @@ def predict(
     needs = refinement is not None and refinement.crf is not None
     output = Output(root, source.labels, classes, reject_below, scores or needs, entropy, cog)
     about = about_of(predictor, named["sha256"], not models) if signals else None
-    plan = Plan(source, target, output, scores, refinement, area, polygons, retype, about)
+    plan = Plan(source, target, output, scores, refinement, area, polygons, retype, about, own is not None)
     parts: list[tuple[Dataset, Predictor | Stored]] = [(source.split(fold), stored) for fold, stored in models.items()]
     stages = [
         (grouped(part, sliding), partial(predict_groups, model=by, sliding=sliding))
@@ -381,6 +390,8 @@ def _receipt(plan: Plan, whole: Dataset, job: Job[Predicted]) -> dict[str, Any]:
     out = receipt_of("predicted", len(plan.source), job.left_out, pixels=pixels_of(whole))
     if plan.scores:
         out["scores"] = {"stored": "round(255 p)", "largest_error": HALF_STEP}
+    if plan.by_model:
+        out["refined_by"] = "model"
     if plan.polygons is not None:
         out.update(written_json(Written(one.polygons, one.left_out) for one in job.done.values()))
     return out

@@ -15,9 +15,10 @@ from segdata.files.values import span_given
 from segdata.ops.serve.limits import Limits
 from segdata.ops.serve.work import Work
 from segdata.prediction.fitting import trained_reading, typed
-from segdata.prediction.predictor import Predictor, load_predictor
+from segdata.prediction.predictor import Predictor, load_predictor, of_model
 from segdata.prediction.profile import About, Stream
 from segdata.prediction.windows import Flip, Sliding, window_size
+from segdata.refinement.settings import Refinement
 from segdata.terminal.ports import bound
 from segdata.tiling.stitcher import Blend
 
@@ -34,6 +35,7 @@ def serve(
     flips: Sequence[Flip] = (),
     scales: Sequence[float] = (1.0,),
     reject_below: float | None = None,
+    no_refine: bool = False,
     bands: str | None = None,
     alpha: Alpha = "auto",
     scale_values: Sequence[float] = (),
@@ -66,6 +68,7 @@ def serve(
         flips: Average with the mirrored window: x left to right, y top to bottom, xy both.
         scales: Average over these scales, such as 0.75,1,1.25.
         reject_below: Ignore pixels whose likeliest class has less probability.
+        no_refine: Leave masks as the model gives them, also if its file has settings of a refinement.
         bands: Read only these bands of images, in this order: numbers from 1 on (3,2,1), or names in the files (B4,B3,B2). By
             default those that the model was trained on.
         alpha: Whether the last band is transparency (yes) or data (no). auto: as the model was trained, or as it looks.
@@ -100,8 +103,9 @@ def serve(
         reading = trained_reading(predictor, bands).but(bands, alpha)
         sliding = replace(given, size=window_size(predictor, size))
         wanted = signals is not None
-        work = Work(predictor, sliding, reading, typed(predictor, span), reject_below or 0.0, max_pixels, wanted)
-        named = about(model, predictor)
+        retype, refinement = typed(predictor, span), None if no_refine else of_model(predictor)
+        work = Work(predictor, sliding, reading, retype, reject_below or 0.0, max_pixels, wanted, refinement)
+        named = about(model, predictor, refinement)
         with ExitStack() as stack:
             stream = None if signals is None else stack.enter_context(Stream(signals, told(named, predictor)))
             service = Service(work, limits, named, stream)
@@ -115,12 +119,13 @@ def told(named: dict[str, Any], predictor: Predictor) -> About:
     return About.by(predictor, named.get("sha256"))
 
 
-def about(model: Predictor | str | Path, predictor: Predictor) -> dict[str, Any]:
-    """What `/model` says of a model."""
+def about(model: Predictor | str | Path, predictor: Predictor, refinement: Refinement | None) -> dict[str, Any]:
+    """What `/model` says of a model, and by which settings its masks are refined."""
     named = {"model": place(model).name, "sha256": file_digest(place(model))} if isinstance(model, str | Path) else {}
     labels, recipe = predictor.labels, getattr(predictor, "recipe", None)
     return {
         **named, **labels.to_json(), "labels": labels.digest, "bands": getattr(predictor, "bands", None),
         "band_names": list(getattr(predictor, "names", ())), "dtype": getattr(predictor, "dtype", None),
         "temperature": getattr(predictor, "temperature", 1.0), "recipe": None if recipe is None else recipe.to_dict(),
+        "models": getattr(predictor, "members", 1), "refinement": None if refinement is None else refinement.to_json(labels),
     }  # fmt: skip

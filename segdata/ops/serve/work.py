@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from segdata.files.file import InMemory
 from segdata.files.opening import open_image, refuse_pixels
 from segdata.files.rasters import Raster, WholeRaster
 from segdata.files.reading import Reading
+from segdata.files.scores import dequantise, quantise
 from segdata.kernels.decide import decide
 from segdata.labels import Labels, Mask, tally
 from segdata.ops.serve.refusals import Refusal, Stopped, refusal_of
@@ -25,10 +26,36 @@ from segdata.prediction.predictor import Embeds, Predictor
 from segdata.prediction.signals import Measure
 from segdata.prediction.sliding import Failed, Input, as_it_is, slide
 from segdata.prediction.windows import Sliding
+from segdata.refinement.apply import refined
+from segdata.refinement.settings import Refinement
 from segdata.tiling.retype import Retype
+from segdata.windows import Window
 
 WARM = 64
 """Height and width of the image that is predicted before the first request: code is compiled and loaded by it."""
+
+
+Opening = Callable[[], AbstractContextManager[Raster]]
+
+
+class HeldScores:
+    """The scores of an image in memory, as `predict` stores them: (K, H, W) uint8."""
+
+    def __init__(self, classes: int, size: tuple[int, int]) -> None:
+        self._stored = np.empty((classes, *size), np.uint8)
+
+    @contextmanager
+    def open(self) -> Iterator[HeldScores]:
+        """Itself, as a file would be opened."""
+        yield self
+
+    def add(self, y: int, probs: NDArray[np.float32]) -> None:
+        """(K, rows, W) of the rows from `y` on."""
+        self._stored[:, y : y + probs.shape[1]] = quantise(probs)
+
+    def read(self, window: Window, /) -> NDArray[np.float32]:
+        """(K, h, w) float32."""
+        return dequantise(self._stored[:, *window.slices])
 
 
 class Done(NamedTuple):
@@ -51,6 +78,8 @@ class Work:
     max_pixels: int
     measured: bool = False
     """Whether signals are wanted."""
+    refinement: Refinement | None = None
+    """How masks are refined."""
 
     @property
     def labels(self) -> Labels:
@@ -63,7 +92,7 @@ class Work:
         try:
             with file:
                 refuse_pixels(file, self.max_pixels)
-                return self._decided(Input("image", lambda: self._opened(file), self._target), stop)
+                return self._done(lambda: self._opened(file), stop)
         except (SegdataError, MemoryError) as error:
             raise refusal_of(error, file) from error
 
@@ -71,12 +100,7 @@ class Work:
         """What an image without content becomes: what the model needs for its first image is loaded. Raises `SegdataError`."""
         bands, dtype = getattr(self.predictor, "bands", None) or 3, getattr(self.predictor, "dtype", None) or "uint8"
         blank = WholeRaster(np.zeros((WARM, WARM, bands), dtype))
-
-        @contextmanager
-        def opened() -> Iterator[Raster]:
-            yield blank
-
-        return self._decided(Input("image", opened, self._target), Event())
+        return self._done(lambda: nullcontext(blank), Event())
 
     def _target(self, height: int, width: int) -> tuple[int, int]:
         recipe = getattr(self.predictor, "recipe", None)
@@ -89,24 +113,39 @@ class Work:
         if reading.alpha is None and look(file, reading).what in ("data", "blank"):
             reading = replace(reading, alpha=False)
         with open_image(file, exif="upright", reading=reading) as raster:
-            yield fitted(raster, self.predictor, reading, self.retype)
+            yield raster
 
-    def _decided(self, image: Input[str], stop: Event) -> Done:
-        labels = self.labels
+    @contextmanager
+    def _fitted(self, opened: Opening) -> Iterator[Raster]:
+        with opened() as raster:
+            yield fitted(raster, self.predictor, self.reading, self.retype)
+
+    def _done(self, opened: Opening, stop: Event) -> Done:
+        labels, refinement = self.labels, self.refinement
         table = np.array([*range(len(labels.classes)), labels.ignore], labels.dtype)
         mask: Mask | None = None
+        scores: HeldScores | None = None
         measure = Measure(len(labels.classes))
+        image = Input("image", lambda: self._fitted(opened), self._target)
         for band in slide([image], Stoppable(self.predictor, stop), self.sliding, besides=self.measured):
             if isinstance(band, Failed):
                 raise DataError(band.problem)
             if mask is None:
                 mask = np.empty(band.size, labels.dtype)
+                if refinement is not None and refinement.crf is not None:
+                    scores = HeldScores(len(labels.classes), band.size)
             rows = mask[band.y : band.y + band.probs.shape[1]]
             decide(np.ascontiguousarray(band.probs), table, self.least, rows)
+            if scores is not None:
+                scores.add(band.y, band.probs)
             if self.measured:
                 measure.add(band)
         if mask is None:
             raise Refusal(500, "model", "the model gave nothing")
+        if stop.is_set():
+            raise Stopped
+        if refinement is not None:
+            mask = refined(mask, labels, refinement, opened, None if scores is None else scores.open)
         return Done(mask, dict(tally(mask)), measure if self.measured else None)
 
 

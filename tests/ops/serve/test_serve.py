@@ -115,6 +115,31 @@ def test_masks_are_those_of_predict(plain: Serving, client: Any, tmp_path: Path)
         assert by_form.content == answer.content, name
 
 
+@pytest.mark.parametrize("no_refine", [False, True])
+def test_masks_are_refined_as_predict_refines_them(client: Any, tmp_path: Path, no_refine: bool) -> None:
+    """By the settings that a predictor has; of images that are turned, wide, grey in 16 bits, and without data somewhere."""
+    pixels, clear, turned = scene(3), np.full((40, 56, 1), 255, np.uint8), Image.Exif()
+    turned[0x0112] = 6
+    clear[:9] = 0
+    images = {
+        "rgb": (encoded(pixels), ".png"), "turned": (encoded(pixels, "JPEG", exif=turned), ".jpg"),
+        "deep": (encoded(pixels[..., 0].astype(np.uint16) * 257), ".png"),
+        "clear": (encoded(np.concatenate([pixels, clear], 2)), ".png"),
+    }  # fmt: skip
+    with serving("refining", **SMALL, no_refine=no_refine) as service:
+        for name, (data, ending) in images.items():
+            answer = client.post(f"{service.url}/predict", content=data)
+            wanted = predicted(tmp_path / name, "refining", data, ending, size=(16, 16), no_refine=no_refine)
+            assert np.array_equal(mask_in(answer.content), wanted), name
+            shares = client.post(f"{service.url}/predict?format=shares", content=data).json()
+            assert [one["pixels"] for one in shares["classes"]] == [np.count_nonzero(wanted == i) for i in range(3)]
+        about = client.get(f"{service.url}/model").json()
+    bare = predicted(tmp_path / "bare", "refining", *images["rgb"], size=(16, 16), no_refine=True)
+    refined = predicted(tmp_path / "refined", "refining", *images["rgb"], size=(16, 16))
+    assert (bare != refined).any()
+    assert (about["refinement"] is None) == no_refine
+
+
 def test_every_format_says_the_same(plain: Serving, client: Any, tmp_path: Path) -> None:
     data = encoded(np.concatenate([scene(1), np.full((40, 56, 1), 255, np.uint8)], 2))
     labels = predictor("surroundings").labels
