@@ -188,12 +188,15 @@ def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
 def tally(values: NDArray[Any]) -> dict[int, int]:
     """Integers of any shape -> how often each one occurs that does, in order of value, as manifests have it."""
     if values.dtype in (np.uint8, np.uint16):
-        found = value_counts(values)
-        present = np.flatnonzero(found)
-        counts = found[present]
-    else:
-        present, counts = np.unique(values, return_counts=True)
+        return occurring(value_counts(values))
+    present, counts = np.unique(values, return_counts=True)
     return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
+
+def occurring(counts: NDArray[np.int64]) -> dict[int, int]:
+    """How often each value occurs that does, from (N,) how often each one does."""
+    present = np.flatnonzero(counts)
+    return dict(zip(present.tolist(), counts[present].tolist(), strict=True))
 
 
 SAFE = bytes.fromhex(
