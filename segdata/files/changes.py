@@ -13,7 +13,7 @@ from segdata.labels import Mask
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """An (H, W) uint8 mask: `places` (M,) int32 and `deltas` (M,) uint8, see `segdata.kernels.changes`. Drawn when it is asked."""
+    """An (H, W) uint8 mask: `places` (M,) int32 and `deltas` (M,) uint8, see `segdata.kernels.changes`. Drawn when asked."""
 
     shape: tuple[int, int]
     places: NDArray[np.int32]

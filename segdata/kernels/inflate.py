@@ -136,7 +136,7 @@ def _complete(lengths: NDArray[np.uint8], counts: Ints) -> int:
     counts[0] = 0
     left = 1
     for n in range(1, 16):
-        left = 2 * left - counts[n]
+        left = 2 * left - int(counts[n])
         if left < 0:
             return left
     return left

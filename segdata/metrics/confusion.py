@@ -243,8 +243,10 @@ def pair_counts(truth: NDArray[Any] | Changes, pred: NDArray[Any] | Changes, lab
     """
     if truth.shape != pred.shape:
         raise ValueError(f"truth is {sized(truth)}, the prediction {sized(pred)}: they must be of one size")
-    changing = isinstance(truth, Changes) and isinstance(pred, Changes) and labels.dtype == np.uint8
-    table, row_ids, column_ids = (_changing if changing else _at_each_pixel)(truth, pred, labels)
+    if isinstance(truth, Changes) and isinstance(pred, Changes) and labels.dtype == np.uint8:
+        table, row_ids, column_ids = _changing(truth, pred, labels)
+    else:
+        table, row_ids, column_ids = _at_each_pixel(drawn(truth), drawn(pred), labels)
     y, x = np.nonzero(table)
     return np.stack([row_ids[y], column_ids[x], table[y, x]], axis=1)
 
@@ -261,13 +263,11 @@ def _changing(truth: Changes, pred: Changes, labels: Labels) -> tuple[Ints, Ints
     return table, row_ids, column_ids
 
 
-def _at_each_pixel(
-    truth: NDArray[Any] | Changes, pred: NDArray[Any] | Changes, labels: Labels
-) -> tuple[Ints, Ints, Ints]:
-    """The same of any masks."""
+def _at_each_pixel(truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> tuple[Ints, Ints, Ints]:
+    """The same of any integers."""
     from segdata.kernels.confusion import count_pairs
 
-    a, b = _flat(drawn(truth), labels, "truth"), _flat(drawn(pred), labels, "the prediction")
+    a, b = _flat(truth, labels, "truth"), _flat(pred, labels, "the prediction")
     many = len(labels.classes) > FEW
     (rows, row_ids), (columns, column_ids) = (_places(value_counts(v) if many else None, labels) for v in (a, b))
     counts = np.zeros((4, len(row_ids) + 1, len(column_ids) + 1), np.int64)
