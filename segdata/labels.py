@@ -160,22 +160,29 @@ class Remap:
 
     def __call__(self, values: NDArray[Any]) -> Mask:
         """(H, W) any integers -> (H, W) class ids. Raises `ValueError` with the values that are not listed."""
+        return self.counted(values)[0]
+
+    def counted(self, values: NDArray[Any]) -> tuple[Mask, dict[int, int]]:
+        """The same, and how often each id occurs, in order of id: from counts of the values, without a look at the ids."""
         from segdata.kernels.count import translate
 
         small = values.dtype in (np.uint8, np.uint16)
         flat = np.ascontiguousarray(values).ravel()
-        present = np.flatnonzero(value_counts(flat)) if small else np.unique(flat)
+        present, pixels = _occurring(value_counts(flat)) if small else np.unique(flat, return_counts=True)
         unlisted = [int(v) for v in present if int(v) not in self.mapping]
         if unlisted:
             raise ValueError(f"values that no class is declared for: {some(unlisted)}")
         ids = np.array([self.value(int(v)) for v in present], self.labels.dtype)
+        totals = np.zeros(self.labels.ignore + 1, np.int64)
+        np.add.at(totals, ids, pixels)
+        counts = occurring(totals)
         if not small:
-            return np.asarray(ids[np.searchsorted(present, flat)]).reshape(values.shape)
+            return np.asarray(ids[np.searchsorted(present, flat)]).reshape(values.shape), counts
         lookup = np.full(2 ** (8 * flat.itemsize), self.labels.ignore, self.labels.dtype)
         lookup[present] = ids
         out = np.empty(flat.shape, self.labels.dtype)
         translate(flat, lookup, out)
-        return out.reshape(values.shape)
+        return out.reshape(values.shape), counts
 
 
 def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
@@ -188,12 +195,21 @@ def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
 def tally(values: NDArray[Any]) -> dict[int, int]:
     """Integers of any shape -> how often each one occurs that does, in order of value, as manifests have it."""
     if values.dtype in (np.uint8, np.uint16):
-        found = value_counts(values)
-        present = np.flatnonzero(found)
-        counts = found[present]
-    else:
-        present, counts = np.unique(values, return_counts=True)
+        return occurring(value_counts(values))
+    present, counts = np.unique(values, return_counts=True)
     return dict(zip(present.tolist(), counts.tolist(), strict=True))
+
+
+def occurring(counts: NDArray[np.int64]) -> dict[int, int]:
+    """How often each value occurs that does, from (N,) how often each one does."""
+    present, pixels = _occurring(counts)
+    return dict(zip(present.tolist(), pixels.tolist(), strict=True))
+
+
+def _occurring(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The values that occur, and how often each does."""
+    present = np.flatnonzero(counts)
+    return present, counts[present]
 
 
 SAFE = bytes.fromhex(

@@ -17,7 +17,7 @@ import math
 import re
 import reprlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,7 +101,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else f"there are {some(known)}"
 
 
-def sized(mask: NDArray[Any]) -> str:
+class Shaped(Protocol):
+    """What has a shape, as arrays do."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of its axes."""
+
+
+def sized(mask: Shaped) -> str:
     """A size as people say it, width first."""
     return " x ".join(str(n) for n in reversed(mask.shape))
 

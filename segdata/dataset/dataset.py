@@ -20,12 +20,13 @@ import msgspec
 from segdata.dataset.choosing import chosen_splits
 from segdata.dataset.contract import Contract
 from segdata.dataset.destination import finish_swap
-from segdata.dataset.faults import refuse_scores, view_image, view_mask
+from segdata.dataset.faults import KnownMask, refuse_scores, view_image, view_mask
 from segdata.dataset.layout import CARD, JOURNAL, LOG, MANIFEST, RECEIPT, UNDECODABLE
 from segdata.dataset.manifest import AGAIN, FOLDER, PART, Parts, parts_of, read_manifest
 from segdata.dataset.notebook import notebook_html
 from segdata.dataset.sample import Images, Sample
 from segdata.errors import DatasetError, OptionError, located, reason
+from segdata.files.changes import Changes
 from segdata.files.colors import to_rgb
 from segdata.files.durable import sync_tree
 from segdata.files.images import ImageArray
@@ -36,7 +37,7 @@ from segdata.files.reading import AS_IT_IS, Alpha, Reading
 from segdata.files.remote import Place, Remote, is_remote
 from segdata.files.scores import Scores, open_scores
 from segdata.files.views import Masks
-from segdata.labels import Labels, Mask, tally
+from segdata.labels import Labels, Mask, occurring, tally
 from segdata.words import some, suggest
 
 FORMAT = 2
@@ -201,9 +202,17 @@ class Dataset:
         with self.open_mask(sample) as mask:
             return mask.read()
 
+    def read_lazily(self, sample: Sample) -> Mask | Changes:
+        """What `read_mask` gives; masks that are whole files of segdata's are not drawn yet. Raises as `open_mask`."""
+        with self.open_mask(sample) as mask:
+            changes = mask.changes if isinstance(mask, KnownMask) else None
+            return mask.read() if changes is None else changes
+
     def read_counts(self, sample: Sample) -> dict[int, int]:
         """How often each value occurs in a sample's mask, read by rows. Raises as `open_mask`."""
         with self.open_mask(sample) as mask:
+            if isinstance(mask, KnownMask) and (changes := mask.changes) is not None:
+                return occurring(changes.counts)
             counts = sum((Counter(tally(rows)) for rows in bands_of(mask)), Counter[int]())
         return dict(sorted(counts.items()))
 

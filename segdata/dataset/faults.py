@@ -9,7 +9,8 @@ import numpy as np
 
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
-from segdata.files.rasters import Raster
+from segdata.files.changes import Changes
+from segdata.files.rasters import Raster, WholeMask
 from segdata.files.scores import Scores
 from segdata.files.views import Masks, PaddedImage, View, ViewedImage, ViewedMask
 from segdata.labels import Labels, Mask, tally
@@ -110,6 +111,15 @@ class KnownMask:
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default. Raises `DataError` (`mask.*`)."""
         return self._refused(self._mask.read(window))
+
+    @property
+    def changes(self) -> Changes | None:
+        """All ids as their changes, if the file is whole and of such. Raises `DataError` (`mask.values`)."""
+        if not isinstance(self._mask, WholeMask) or not isinstance(held := self._mask.held, Changes):
+            return None
+        if held.counts[len(self._labels.classes) : self._labels.ignore].any():
+            self._refused(held.mask)
+        return held
 
     @property
     def shrinks(self) -> int:

@@ -12,13 +12,14 @@ from PIL import Image, ImageOps
 
 from segdata.errors import DataError, Problem
 from segdata.files.bands import RGB, places_of
+from segdata.files.changes import Changes, drawn
 from segdata.files.file import File, open_file
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.numbers import open_numbers
 from segdata.files.pillow import ALPHA, ORIENTATION, UNREADABLE, header_of, opened, orientation_of
 from segdata.files.places import write_bytes
-from segdata.files.png import PALETTE, SIGNATURE, decode_mask, decode_palette, encode_mask, encode_rgb
+from segdata.files.png import PALETTE, SIGNATURE, decode_lazily, decode_palette, encode_mask, encode_rgb
 from segdata.files.reading import AS_IT_IS, Reading
 from segdata.files.remote import Place
 from segdata.labels import Mask
@@ -155,11 +156,16 @@ def read_mask(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Mask
     Raises `DataError` (`mask.*`) for what is missing, damaged, holds colours, other numbers (`numbers`) or several images, or
     was saved as JPEG or another compression that changes values.
     """
+    return drawn(read_lazily(path, max_pixels=max_pixels))
+
+
+def read_lazily(path: str | Place | File, *, max_pixels: int = MAX_PIXELS) -> Mask | Changes:
+    """What `read_mask` gives, as `decode_lazily`."""
     with open_file(path, "mask") as file:
         if not file.head.startswith(SIGNATURE):
             return _read_other_mask(file, max_pixels)
         try:
-            return decode_mask(file.data, max_pixels=max_pixels)
+            return decode_lazily(file.data, max_pixels=max_pixels)
         except DataError as error:
             raise DataError(Problem(error.problem.code, error.problem.message, file=str(file))) from error
 

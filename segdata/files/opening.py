@@ -23,7 +23,7 @@ from segdata.files import gdal, others
 from segdata.files.colors import to_grey, to_rgb
 from segdata.files.file import WHOLE, File, open_file
 from segdata.files.geo import Geo
-from segdata.files.images import Exif, ImageFacts, inspect_image, read_mask, read_opaque, read_reduced, turn
+from segdata.files.images import Exif, ImageFacts, inspect_image, read_lazily, read_opaque, read_reduced, turn
 from segdata.files.limits import MAX_PIXELS, refuse_large
 from segdata.files.lossy import CHANGED, lossy_name
 from segdata.files.pillow import header_of, header_orientation, speaks_late, upright_by_rows
@@ -108,7 +108,7 @@ def open_mask(path: str | Place | File) -> Iterator[MaskRaster | WholeMask]:
     with ExitStack() as stack:
         with open_file(path, "mask") as file:
             if file.access == "whole":
-                mask: MaskRaster | WholeMask = WholeMask(read_mask(file))
+                mask: MaskRaster | WholeMask = WholeMask(read_lazily(file))
             else:
                 if (lossy := lossy_name(file)) is not None:
                     raise file.problem("jpeg", CHANGED.format(lossy))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
 from segdata.errors import DataError, Problem, writing
+from segdata.files.changes import Changes, drawn, inflated
 from segdata.files.drafts import Draft
 from segdata.files.limits import MAX_PIXELS
 from segdata.files.remote import Place
@@ -178,7 +179,31 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask:
 
     Raises `DataError` (`mask.*`) for what is not a PNG, holds colours, is damaged, or has more than `max_pixels` pixels.
     """
+    return drawn(decode_lazily(data, max_pixels=max_pixels))
+
+
+def decode_lazily(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask | Changes:
+    """What `decode_mask` gives; of masks of 8 bits as segdata writes them their `Changes`, which are not drawn yet."""
     chunks = _chunks(data)
+    height, width, depth, interlaced = _header(chunks, max_pixels)
+    if depth == 8 and not interlaced and (found := inflated(chunks[b"IDAT"], (height, width))) is not None:
+        return found
+    passes = [(y, x, dy, dx) for y, x, dy, dx in ADAM7 if y < height and x < width] if interlaced else [(0, 0, 1, 1)]
+    shapes = [(-(-(height - y) // dy), -(-(width - x) // dx)) for y, x, dy, dx in passes]
+    sizes = [rows * (1 + (columns * depth + 7) // 8) for rows, columns in shapes]
+    raw = _inflate(chunks[b"IDAT"], sum(sizes))
+    if not interlaced:
+        return _values(raw, shapes[0], depth)
+    mask = np.empty((height, width), np.uint16 if depth == 16 else np.uint8)
+    offset = 0
+    for (y, x, dy, dx), shape, size in zip(passes, shapes, sizes, strict=True):
+        mask[y::dy, x::dx] = _values(raw[offset : offset + size], shape, depth)
+        offset += size
+    return mask
+
+
+def _header(chunks: dict[bytes, bytes], max_pixels: int) -> tuple[int, int, int, int]:
+    """Height, width, depth and whether it is interlaced. Raises `DataError` (`mask.*`)."""
     if len(chunks.get(b"IHDR", b"")) != 13:
         _refuse("mask.damaged", "the PNG header is missing")
     width, height, depth, kind, deflate, filters, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
@@ -193,18 +218,7 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Mask:
             "mask.too_large",
             f"{width} x {height} pixels are more than the limit of {max_pixels} (SEGDATA_MAX_PIXELS sets it)",
         )
-    passes = [(y, x, dy, dx) for y, x, dy, dx in ADAM7 if y < height and x < width] if interlaced else [(0, 0, 1, 1)]
-    shapes = [(-(-(height - y) // dy), -(-(width - x) // dx)) for y, x, dy, dx in passes]
-    sizes = [rows * (1 + (columns * depth + 7) // 8) for rows, columns in shapes]
-    raw = _inflate(chunks[b"IDAT"], sum(sizes))
-    if not interlaced:
-        return _values(raw, shapes[0], depth)
-    mask = np.empty((height, width), np.uint16 if depth == 16 else np.uint8)
-    offset = 0
-    for (y, x, dy, dx), shape, size in zip(passes, shapes, sizes, strict=True):
-        mask[y::dy, x::dx] = _values(raw[offset : offset + size], shape, depth)
-        offset += size
-    return mask
+    return height, width, depth, interlaced
 
 
 def decode_palette(data: bytes) -> NDArray[np.uint8] | None:

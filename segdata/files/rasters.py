@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segdata.errors import DataError, Problem
 from segdata.files.bands import RGB, About, about_bands, alpha_band, places_of
+from segdata.files.changes import Changes, drawn
 from segdata.files.gdal import black_of, damaged, gdal_window, resampling
 from segdata.files.geo import Geo
 from segdata.files.limits import refuse_large
@@ -297,13 +298,18 @@ class MaskRaster:
 
 
 class WholeMask:
-    """A mask that is in memory, (H, W) ids."""
+    """A mask that is in memory, (H, W) ids; drawn when it is read."""
 
-    def __init__(self, values: Mask) -> None:
-        self.values = values
-        self.height, self.width = values.shape
-        self.dtype = values.dtype
+    def __init__(self, held: Mask | Changes) -> None:
+        self.held = held
+        self.height, self.width = held.shape
+        self.dtype = np.dtype(np.uint8) if isinstance(held, Changes) else held.dtype
         self.blocked, self.shrinks = True, 1
+
+    @property
+    def values(self) -> Mask:
+        """All ids."""
+        return drawn(self.held)
 
     def read(self, window: Window | None = None) -> Mask:
         """(h, w) ids of a window, of all by default; a view."""

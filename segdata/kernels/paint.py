@@ -175,10 +175,13 @@ def _paint_under_one(mine: Codes, lost: Codes, code: int) -> tuple[Any, int, int
 def find_shown(
     runs: NDArray[np.int64], run_ends: NDArray[np.int64], codes: Codes, owner: Codes, shown: NDArray[np.bool_]
 ) -> None:
-    """Write to `shown` (N,) whether any pixel of each shape has the shape's class."""
+    """Write to `shown` (N,) whether any pixel of each shape has the shape's class. Most show it in their first pixels."""
     for i in range(codes.shape[0]):
         for r in range(run_ends[i - 1] if i > 0 else 0, run_ends[i]):
-            if (owner[runs[r, 0] : runs[r, 1]] == codes[i]).any():
+            p = runs[r, 0]
+            while p < runs[r, 1] and owner[p] != codes[i]:
+                p += 1
+            if p < runs[r, 1]:
                 shown[i] = True
                 break
 

@@ -44,7 +44,7 @@ def polygon_runs(
                 active[count] = edge
                 count += 1
                 edge = before[edge]
-            count = _cross(y, points, slope, last_row, active[:count], crossings)
+            count = _cross(y, points, slope, last_row, active, count, crossings)
             row = n
             for k in range(0, count - 1, 2):
                 left = max(np.ceil(crossings[k] - HALF), np.float32(0))
@@ -101,15 +101,17 @@ def _cross(
     slope: NDArray[np.float32],
     last_row: NDArray[np.int64],
     active: NDArray[np.int64],
+    edges: int,
     crossings: NDArray[np.float32],
 ) -> int:
-    """Write where row `y` crosses the `active` edges to `crossings`, and sort both by it. Returns how many edges are left.
+    """Write where row `y` crosses the first `edges` of `active` to `crossings`, sort both by it. Returns how many are left.
 
     Edges that have ended drop out. The others are almost in order from the row before, so they are sorted by insertion.
     """
     middle = np.float32(y) + HALF
     count = 0
-    for edge in active:
+    for i in range(edges):
+        edge = active[i]
         if last_row[edge] < y:
             continue
         x = (middle - points[edge, 1]) * slope[edge] + points[edge, 0]

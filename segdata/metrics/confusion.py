@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from segdata.files.changes import Changes, drawn
 from segdata.labels import Labels, Mask, value_counts
 from segdata.words import briefly, sized, some
 
@@ -235,25 +236,47 @@ def mean(values: Floats) -> Floats:
     return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
 
 
-def pair_counts(truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> Ints:
+def pair_counts(truth: NDArray[Any] | Changes, pred: NDArray[Any] | Changes, labels: Labels) -> Ints:
     """(P, 3) int64: value in truth, value in prediction, pixels; of each pair that occurs, ignore too, in ascending order.
 
-    Takes two arrays of one shape, of any integers. Raises `ValueError` as `Confusion.of`.
+    Takes two masks of one shape, arrays of any integers or `Changes`. Raises `ValueError` as `Confusion.of`.
     """
-    from segdata.kernels.confusion import count_pairs
-
     if truth.shape != pred.shape:
         raise ValueError(f"truth is {sized(truth)}, the prediction {sized(pred)}: they must be of one size")
+    if isinstance(truth, Changes) and isinstance(pred, Changes) and labels.dtype == np.uint8:
+        table, row_ids, column_ids = _changing(truth, pred, labels)
+    else:
+        table, row_ids, column_ids = _at_each_pixel(drawn(truth), drawn(pred), labels)
+    y, x = np.nonzero(table)
+    return np.stack([row_ids[y], column_ids[x], table[y, x]], axis=1)
+
+
+def _changing(truth: Changes, pred: Changes, labels: Labels) -> tuple[Ints, Ints, Ints]:
+    """The table of all pairs, and the values of its rows and columns, from what changes in either mask."""
+    from segdata.kernels.changes import pair_changes
+
+    _refuse(np.flatnonzero(truth.counts), labels, "truth")
+    _refuse(np.flatnonzero(pred.counts), labels, "the prediction")
+    (rows, row_ids), (columns, column_ids) = _places(truth.counts, labels), _places(pred.counts, labels)
+    table = np.zeros((len(row_ids) + 1, len(column_ids) + 1), np.int64)
+    pair_changes(truth.places, truth.deltas, pred.places, pred.deltas, *truth.shape, rows, columns, table)
+    return table, row_ids, column_ids
+
+
+def _at_each_pixel(truth: NDArray[Any], pred: NDArray[Any], labels: Labels) -> tuple[Ints, Ints, Ints]:
+    """The same of any integers."""
+    from segdata.kernels.confusion import count_pairs
+
     a, b = _flat(truth, labels, "truth"), _flat(pred, labels, "the prediction")
-    (rows, row_ids), (columns, column_ids) = _places(a, labels), _places(b, labels)
+    many = len(labels.classes) > FEW
+    (rows, row_ids), (columns, column_ids) = (_places(value_counts(v) if many else None, labels) for v in (a, b))
     counts = np.zeros((4, len(row_ids) + 1, len(column_ids) + 1), np.int64)
     count_pairs(a, b, rows, columns, counts)
     table = counts.sum(axis=0)
     for values, foreign, what in ((a, table[-1].any(), "truth"), (b, table[:, -1].any(), "the prediction")):
         if foreign:
             _refuse(np.unique(values), labels, what)
-    y, x = np.nonzero(table)
-    return np.stack([row_ids[y], column_ids[x], table[y, x]], axis=1)
+    return table, row_ids, column_ids
 
 
 def _flat(values: NDArray[Any], labels: Labels, what: str) -> Mask:
@@ -267,18 +290,20 @@ def _flat(values: NDArray[Any], labels: Labels, what: str) -> Mask:
     return np.ascontiguousarray(values).ravel()
 
 
-def _places(values: Mask, labels: Labels) -> tuple[Ints, Ints]:
-    """(ignore + 1,) the place of each value in the table, and (P,) the value of each place; all other values share place P."""
-    classes = len(labels.classes)
-    ids = np.append(np.arange(classes), labels.ignore)
-    if classes > FEW:
-        held = value_counts(values) > 0
-        ids = ids[held[ids]]
+def _places(counts: Ints | None, labels: Labels) -> tuple[Ints, Ints]:
+    """(ignore + 1,) the place of each value in the table, and (P,) the value of each place; all other values share place P. If
+    there are `counts` of values, only those that occur have a place.
+    """
+    ids = np.append(np.arange(len(labels.classes)), labels.ignore)
+    if counts is not None:
+        ids = ids[counts[ids] > 0]
     places = np.full(labels.ignore + 1, len(ids))
     places[ids] = np.arange(len(ids))
     return places, ids
 
 
 def _refuse(values: NDArray[Any], labels: Labels, what: str) -> None:
+    """Raise `ValueError` if any of the values is no class."""
     foreign = [int(v) for v in values if not 0 <= v < len(labels.classes) and v != labels.ignore]
-    raise ValueError(f"{what} has values that are no class: {some(foreign)}")
+    if foreign:
+        raise ValueError(f"{what} has values that are no class: {some(foreign)}")

@@ -37,6 +37,9 @@ NO_IDS = ("mask.colours", "mask.jpeg", "mask.numbers")
 OPAQUE = 255 << 24
 """Full alpha, beside a packed colour in the four bytes of a pixel."""
 
+Counted = tuple[Mask, dict[int, int] | None]
+"""(H, W) class ids, and how often each occurs if that is known."""
+
 Table = Mapping[int, int | None]
 """Class ids, None for ignored pixels, by value or by packed colour (`diagnose.pack_color`)."""
 
@@ -98,7 +101,8 @@ class LabelFile(InFile):
         meaning = self.with_void().meaning
         draw = draw_colors if meaning.values is None else draw_values if meaning.threshold is None else draw_threshold
         try:
-            return Drawn(draw(self.path, meaning, remap), Receipt(annotations=1, painted=1))
+            mask, counts = draw(self.path, meaning, remap)
+            return Drawn(mask, Receipt(annotations=1, painted=1), counts)
         except DataError as error:
             raise error.at(file=self.path) from error
 
@@ -134,7 +138,7 @@ def through(table: Table, remap: Remap) -> dict[int, int | None]:
 # Values
 
 
-def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
+def draw_values(path: str, meaning: Meaning, remap: Remap) -> Counted:
     """(H, W) class ids from values, or from colours if the file holds these and they have a table, or are grey."""
     try:
         values = read_mask(path)
@@ -146,22 +150,27 @@ def draw_values(path: str, meaning: Meaning, remap: Remap) -> Mask:
         elif error.problem.code == "mask.colours":
             pixels, lossy = read_stored(path)
             if meaning.colors is not None and pixels.ndim == 3:
-                return color_ids(pixels, meaning, remap)
+                return color_ids(pixels, meaning, remap), None
             if lossy is not None or not is_grey(pixels):
                 raise
             values = np.ascontiguousarray(pixels[..., 0])
         else:
             raise
-    mask = ids_of(values, meaning, remap)
+    mask, counts = _counted_ids(values, meaning, remap)
     if meaning.hints is not None:
         check_palette(path, lambda: tally(values), meaning.hints.palettes)
-    return mask
+    return mask, counts
 
 
 def ids_of(values: Mask, meaning: Meaning, remap: Remap) -> Mask:
     """(H, W) values -> (H, W) class ids. Raises `DataError` (`mask.*`) for values that no class is declared for."""
+    return _counted_ids(values, meaning, remap)[0]
+
+
+def _counted_ids(values: Mask, meaning: Meaning, remap: Remap) -> tuple[Mask, dict[int, int]]:
+    """The same, and how often each id occurs."""
     try:
-        return remap.labels.table(through(meaning.values or {}, remap))(values)
+        return remap.labels.table(through(meaning.values or {}, remap)).counted(values)
     except ValueError as error:
         refuse_values(values, tally(values), meaning, error)
 
@@ -229,14 +238,14 @@ def is_grey(pixels: NDArray[np.uint8]) -> bool:
     return pixels.ndim == 3 and bool((pixels[..., :3] == pixels[..., :1]).all())
 
 
-def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Mask:
+def draw_colors(path: str, meaning: Meaning, remap: Remap) -> Counted:
     """(H, W) class ids from colours, each of which must be declared; palettes and grey are expanded."""
     pixels, lossy = read_stored(path, expand=True)
     if pixels.ndim == 2:
         refuse(Diagnosis("deep", "holds numbers and no colours", "leave --colors out"))
     if meaning.hints is not None:
         _check_colors(pixels, lossy, meaning.hints)
-    return color_ids(pixels, meaning, remap)
+    return color_ids(pixels, meaning, remap), None
 
 
 def color_ids(pixels: NDArray[np.uint8], meaning: Meaning, remap: Remap) -> Mask:
@@ -273,13 +282,13 @@ def refuse_color(pixels: NDArray[np.uint8], known: Collection[int], meaning: Mea
 # Brightness
 
 
-def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Mask:
+def draw_threshold(path: str, meaning: Meaning, remap: Remap) -> Counted:
     """(H, W) class ids from brightness, of which the threshold must be able to make two."""
     brightness, threshold = read_brightness(path), meaning.threshold or 0
     if threshold > (top := int(np.iinfo(brightness.dtype).max)):
         what = f"its values go to {top} at most, so that none is {threshold} or above"
         refuse(Diagnosis("threshold", what, f"--threshold from 1 to {top}"))
-    return remap.labels.table(through(meaning.values or {}, remap))((brightness >= threshold).view(np.uint8))
+    return remap.labels.table(through(meaning.values or {}, remap)).counted((brightness >= threshold).view(np.uint8))
 
 
 def banded_threshold(raster: Bands, file: LabelFile, remap: Remap) -> Iterator[Mask]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from segdata.dataset.dataset import Dataset
 from segdata.dataset.sample import Sample
 from segdata.errors import DataError, Problem
+from segdata.files.changes import Changes, drawn
 from segdata.files.views import View, scaled_size
 from segdata.labels import Mask
 from segdata.resize import resize_mask
@@ -35,14 +36,19 @@ class Pair:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stitched:
-    """An image put together: (H, W) `mask`, and (H, W) bool `covered`, true where there is a sample (None: everywhere).
+    """An image put together: (H, W) `held`, and (H, W) bool `covered`, true where there is a sample (None: everywhere).
 
     `owner` (H, W) int32 is the number of the sample that each pixel was taken from; None if there is only one sample.
     """
 
-    mask: Mask
+    held: Mask | Changes
     covered: NDArray[np.bool_] | None = None
     owner: NDArray[np.int32] | None = None
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W)."""
+        return drawn(self.held)
 
 
 def image_of(sample: Sample) -> str:
@@ -103,7 +109,7 @@ def read_stitched(dataset: Dataset, samples: Sequence[Sample], size: tuple[int, 
     are `ignore`. Raises `DataError` (`mask.*`, `evaluate.size`).
     """
     if is_whole(samples):
-        return Stitched(dataset.read_mask(samples[0]))
+        return Stitched(dataset.read_lazily(samples[0]))
     windows = [sample.window for sample in samples if sample.window is not None]
     height, width = size or extent(samples)
     mask = np.full((height, width), dataset.labels.ignore, dataset.labels.dtype)

@@ -192,7 +192,7 @@ def read_sides(pair: Pair, before: Side, after: Side) -> tuple[Stitched, Stitche
     found = []
     for side, samples in ((before, pair.truth), (after, pair.preds[0])):
         one = read_predicted(side.dataset, samples, size, "diff")
-        found.append(one if side.remap is None else replace(one, mask=side.remap(one.mask)))
+        found.append(one if side.remap is None else replace(one, held=side.remap(one.mask)))
     return found[0], found[1]
 
 

@@ -20,6 +20,7 @@ from segdata.dataset.match import renamed_like
 from segdata.dataset.sample import Sample
 from segdata.errors import DatasetError, OptionError, Problem, located, one_of, refuse_nothing
 from segdata.executors.run import Run
+from segdata.files.changes import Changes, drawn
 from segdata.labels import BACKGROUND, Labels, Mask, must_agree
 from segdata.metrics import measures
 from segdata.metrics.base import Case, Metric
@@ -70,13 +71,17 @@ Measures = Mapping[str, Callable[[Case], Metric | None]]
 @dataclass(frozen=True, slots=True)
 class Task:
     """What every image needs to be evaluated: both sides without their samples, the option `missing`, the metrics, and the area
-    whose pixels count (None: all)."""
+    whose pixels count (None: all).
+
+    `measured`: whether a metric measures anything but scores.
+    """
 
     truth: Dataset
     preds: tuple[Dataset, ...]
     missing: Missing
     measures: Measures
     area: Area | None = None
+    measured: bool = True
 
 
 def evaluate(
@@ -144,6 +149,7 @@ def evaluate(
     sides = [side for side, _ in found]
     task = Task(_bare(truth), tuple(_bare(side) for side in sides), missing, measures(**options), area)
     zero = _measured(Case.empty(truth.labels), task.measures)
+    task = replace(task, measured=bool(zero))
     resampling = Resampling(resampled(truth, chosen.samples, resample), wanted=draws > 0)
     leaves_out = _background(truth.labels, background)
 
@@ -262,14 +268,14 @@ def evaluate_item(pair: Pair, task: Task) -> tuple[Found | None, ...]:
     """
     truth = read_stitched(task.truth, pair.truth, _size(pair))
     if task.area is not None:
-        inside = area_of_image(task.area, task.truth, pair.truth[0], truth.mask.shape)
-        truth = replace(truth, mask=inside.kept(truth.mask, task.truth.labels.ignore))
+        inside = area_of_image(task.area, task.truth, pair.truth[0], truth.held.shape)
+        truth = replace(truth, held=inside.kept(truth.mask, task.truth.labels.ignore))
     out: list[Found | None] = []
     for number, (dataset, samples) in enumerate(zip(task.preds, pair.preds, strict=True)):
         if not samples and task.missing != "miss":
             out.append(None)
         else:
-            out.append(_found(pair, truth.mask, dataset, samples, task, {} if number else task.measures))
+            out.append(_found(pair, truth.held, dataset, samples, task, {} if number else task.measures))
     return tuple(out)
 
 
@@ -282,21 +288,27 @@ def _size(pair: Pair) -> tuple[int, int]:
 
 
 def _found(
-    pair: Pair, truth: Mask, dataset: Dataset, samples: Sequence[Sample], task: Task, measures: Measures
+    pair: Pair, held: Mask | Changes, dataset: Dataset, samples: Sequence[Sample], task: Task, measures: Measures
 ) -> Found:
-    """What the `samples` of one prediction give; all of (H, W) `truth` is missed if there are none."""
+    """What the `samples` of one prediction give; all of (H, W) truth is missed if there are none.
+
+    Both masks are drawn only if that is needed: by tiles, by scores, or by a metric.
+    """
     labels = task.truth.labels
     if samples:
         refuse_elsewhere(dataset, samples, task.truth, pair.truth[0])
-        pred = read_predicted(dataset, samples, truth.shape)
+        pred = read_predicted(dataset, samples, held.shape)
     else:
-        pred = Stitched(np.full_like(truth, labels.ignore))
-    must_match(pred.mask.shape, truth.shape, pair.id)
+        pred = Stitched(np.full(held.shape, labels.ignore, labels.dtype))
+    must_match(pred.held.shape, held.shape, pair.id)
     uncovered = 0
     tiles: tuple[str, ...] = ()
     if pred.covered is not None and task.missing != "miss":
-        truth, uncovered, tiles = _uncovered(pair, truth, pred.covered, labels)
-    pairs = pair_counts(truth, pred.mask, labels)
+        held, uncovered, tiles = _uncovered(pair, drawn(held), pred.covered, labels)
+    pairs = pair_counts(held, pred.held, labels)
+    if not _scored(samples) and not (measures and task.measured):
+        return Found(pairs, {}, uncovered, tiles)
+    truth = drawn(held)
     scores = partial(_scores, truth, pred, dataset, samples) if _scored(samples) else None
     ground = partial(ground_of_image, task.truth, pair.truth[0], truth.shape)
     with located(sample=pair.id):
