@@ -65,7 +65,9 @@ def installed(env: Path, cache: Path, what: str) -> tuple[float, int, str, float
     if not pip(python, cache, "install", what):
         return None
     seconds, processor = time.perf_counter() - start, spent() - before
-    listed = subprocess.run([python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [python, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True
+    )
     packages = [line for line in listed.stdout.split() if line.partition("==")[0] not in ("pip", "setuptools")]
     told = next((line.replace("==", " ") for line in packages if line.partition("==")[0] == what), what)
     return taken(env) - empty, len(packages), told, seconds, processor

@@ -18,7 +18,7 @@ SIZE, PIXELS, SHARE = 20.0, 5.0, 100.0
 WORST_SIZE, WORST_SHARE, WORST_PART = 1000.0, 2000.0, 100.0
 """What the largest deviation of each kind costs, in the same units, if it is 1."""
 
-STEPS, LEAST, PATIENCE = 4000, 40, 60
+STEPS, LEAST, PATIENCE = 4000, 24, 60
 """Moves and swaps tried per group (up to a million in all, then LEAST), twice; those in vain before a disturbance."""
 
 

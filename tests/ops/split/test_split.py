@@ -701,6 +701,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "70.0 %  30.0 %" in out
     assert "missing:     not every split has emu" in out
     assert "absent:      no pixel of yak" in out
+    assert (
+        "forced:      too much in one group, or in too few groups: emu (30.0 % from its aim in a split, at least)"
+        in out
+    )
     made = Dataset.open(tmp_path / "s")
     assert made.splits == ("fit", "hold")
     assert f"31 masks, 5 classes (segdata info {tmp_path / 's'})" in out
