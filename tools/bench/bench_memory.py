@@ -11,6 +11,8 @@ import hashlib
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,8 @@ def memory(sizes: Sizes) -> list[str]:
     last: dict[str, float] = {}
     for count in counts:
         with workspace(need=2) as work:
-            root = made(work / "d", count)
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # its memory would be in every peak
+                root = pool.submit(made, work / "d", count).result()
             places = {"d": root, "o": work / "o", "ids": work / "ids.txt"}
             for name, arguments in ASKED.items():
                 command: Command = [sys.executable, "-m", "segdata", *(a.format(**places) for a in arguments)]

@@ -60,14 +60,14 @@ def timed(commands: Mapping[str, Command], sizes: Sizes) -> list[str]:
         say(f"  {name}")
         usage(command)
         found = [usage(command) for _ in range(3 if sizes.rounds > 2 else 1)]
-        seconds, processor, peak = (statistics.median(column) for column in zip(*found, strict=True))
+        seconds, processor, _ = (statistics.median(column) for column in zip(*found, strict=True))
         heavy = ", ".join(f"{package} {ms:.0f}" for package, ms in imports(command).items())
-        rows.append([name, f"{1000 * processor:.0f}", f"{1000 * seconds:.0f}", f"{peak / 1e6:.0f}", heavy])
+        rows.append([name, f"{1000 * processor:.0f}", f"{1000 * seconds:.0f}", heavy])
     return [
         "Medians of three whole processes after one that is not counted, milliseconds; *processor*: user and system. *imports*: "
         "the packages that take most, with what of them is imported (python -X importtime, one run).",
         "",
-        *table("command | processor, ms | wall, ms | peak, MB | imports, ms", rows),
+        *table("command | processor, ms | wall, ms | imports, ms", rows),
     ]
 
 

@@ -132,7 +132,10 @@ def watch_memory(command: Command, every: float = 0.25) -> tuple[float, Memory]:
 
 
 def usage(command: Command) -> tuple[float, float, int]:
-    """Seconds, processor seconds and the peak bytes (RSS) of a process, as the system counted them when it ended."""
+    """Seconds, processor seconds and the peak bytes (RSS) of a process, as the system counted them when it ended.
+
+    The peak is at least this process's own, which Linux hands on: keep large things out of it.
+    """
     start = time.perf_counter()
     process = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     with process:
