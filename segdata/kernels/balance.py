@@ -11,22 +11,25 @@ Floats = NDArray[np.float64]
 
 Ints = NDArray[np.int64]
 
-Table = tuple[Ints, Ints, Floats, Floats, Floats, Floats]
-"""start (G + 1,), column (E,), part (E,), ratio (S,), weight (C, S), absent (C,).
+Table = tuple[Ints, Ints, Floats, Floats, Floats, Floats, Floats, Floats]
+"""start (G + 1,), column (E,), part (E,), ratio (S,), weight (C, S), absent (C,), by_share (C - 2,), by_part (C,).
 
-Group g has the entries e = start[g] to start[g + 1] - 1; each holds part[e] of the whole of column[e]. The cost to minimise
-is the sum of weight[c, s] (reached[c, s] - ratio[s])^2, plus absent[c] for every split that column c does not reach.
+Group g has the entries e = start[g] to start[g + 1] - 1; each holds part[e] of the whole of column[e]. Column C - 2 is all
+labelled pixels, C - 1 the number of images. The cost to minimise is the sum of weight[c, s] (reached[c, s] - ratio[s])^2,
+plus absent[c] for every split that column c does not reach, plus the largest by_share[c] |reached[c, s] / reached[C - 2, s]
+- 1| and the largest by_part[c] |reached[c, s] / ratio[s] - 1| of all c and s.
 """
 
-Sums = tuple[Floats, Ints]
-"""reached (C, S): the part of column c that is in split s; holders (C, S): how many groups of split s have a part of it."""
+Sums = tuple[Floats, Ints, Floats]
+"""reached (C, S): the part of column c that is in split s; holders (C, S): how many groups of split s have a part of it;
+worst (S, 2): the largest of both in each split."""
 
 
 @kernel
 def gain(table: Table, sums: Sums, g: int, s: int, sign: int) -> float:
     """The change of the cost if group g enters split s (`sign` 1) or leaves it (-1)."""
-    start, column, part, ratio, weight, absent = table
-    reached, holders = sums
+    start, column, part, ratio, weight, absent, _, _ = table
+    reached, holders, _ = sums
     change = 0.0
     for e in range(start[g], start[g + 1]):
         c, x = column[e], part[e] * sign
@@ -59,22 +62,48 @@ def below(state: NDArray[np.uint64], n: int) -> int:
 
 
 @kernel
+def peak(sums: Sums) -> float:
+    """The largest deviations of all splits: both together."""
+    return float(sums[2][:, 0].max() + sums[2][:, 1].max())
+
+
+@kernel
+def look(table: Table, sums: Sums, s: int) -> None:
+    """Find the largest deviations of split s anew."""
+    ratio, by_share, by_part = table[3], table[6], table[7]
+    reached, worst = sums[0], sums[2]
+    scale = 1 / max(reached[len(by_share), s], 1e-9)
+    of_share = of_part = 0.0
+    for c in range(len(by_share)):
+        of_share = max(of_share, by_share[c] * abs(reached[c, s] * scale - 1))
+    for c in range(len(by_part)):
+        of_part = max(of_part, by_part[c] * abs(reached[c, s] / ratio[s] - 1))
+    worst[s, 0], worst[s, 1] = of_share, of_part
+
+
+@kernel
 def exchange(table: Table, sums: Sums, split: Ints, g: int, h: int, to: int, limit: float) -> float:
     """Move group g to split `to`, and group h (unless -1) from there to g's split, if that changes the cost by less than `limit`.
 
     Returns the change of the cost, 0 if the groups stay.
     """
-    home = split[g]
+    home, before = split[g], peak(sums)
     change = put(table, sums, g, home, -1)
     if h >= 0:
         change += put(table, sums, h, to, -1)
         change += put(table, sums, h, home, 1)
     change += put(table, sums, g, to, 1)
-    if change < limit:
-        split[g] = to
-        if h >= 0:
-            split[h] = home
-        return change
+    if change - before < limit:  # otherwise even deviations of 0 would not do
+        worst = sums[2][home, 0], sums[2][home, 1], sums[2][to, 0], sums[2][to, 1]
+        look(table, sums, home)
+        look(table, sums, to)
+        change += peak(sums) - before
+        if change < limit:
+            split[g] = to
+            if h >= 0:
+                split[h] = home
+            return change
+        sums[2][home, 0], sums[2][home, 1], sums[2][to, 0], sums[2][to, 1] = worst
     put(table, sums, g, to, -1)
     if h >= 0:
         put(table, sums, h, home, -1)
@@ -96,6 +125,8 @@ def fill(table: Table, sums: Sums, split: Ints, free: Ints) -> None:
             if change < least:
                 split[g], least = s, change
         put(table, sums, g, split[g], 1)
+    for s in range(len(table[3])):
+        look(table, sums, s)
 
 
 @kernel
@@ -106,6 +137,8 @@ def restore(table: Table, sums: Sums, split: Ints, found: Ints) -> None:
             put(table, sums, g, split[g], -1)
             put(table, sums, g, found[g], 1)
             split[g] = found[g]
+    for s in range(len(table[3])):
+        look(table, sums, s)
 
 
 @kernel
@@ -119,13 +152,13 @@ def draw(table: Table, split: Ints, free: Ints, state: NDArray[np.uint64]) -> tu
 
 @kernel
 def anneal(table: Table, sums: Sums, split: Ints, free: Ints, state: NDArray[np.uint64], steps: int) -> None:
-    """Try random moves and swaps in place; make those that cost less than a threshold, which halves from 4 down to 2^-17.
+    """Try random moves and swaps in place; make those that cost less than a threshold, which halves from 64 down to 2^-17.
 
     Threshold accepting (Dueck and Scheuer 1990): it escapes from minima that no single swap can leave.
     """
-    threshold = 4.0
-    for _ in range(20):
-        for _ in range(steps // 20):
+    threshold = 64.0
+    for _ in range(24):
+        for _ in range(steps // 24):
             g, h, to = draw(table, split, free, state)
             if to != split[g]:
                 exchange(table, sums, split, g, h, to, threshold)

@@ -72,12 +72,15 @@ def _remarks(report: SplitReport) -> list[str]:
     if report.gone:
         lines.append(f"gone:        {len(report.gone):,} samples are no longer there: {some(report.gone, 3)}")
     if everywhere := [c for c in report.classes if c.name not in report.missing]:
-        worst = max(everywhere, key=lambda c: c.deviation)
+        worst = max(everywhere, key=lambda c: c.deviation - c.forced)
         name = max(report.aimed, key=lambda s: abs(worst.reached[s] - report.aimed[s]))
         lines.append(
             f"farthest:    of classes in every split {worst.name}: {_share(worst.reached[name])} of its pixels in {name}, "
             f"aimed at {_share(report.aimed[name])} (it is in {worst.groups:,} groups)"
         )
+    if bound := sorted((c for c in report.classes if c.forced), key=lambda c: -c.forced):
+        told = [f"{c.name} ({_share(c.forced)} from its aim in a split, at least)" for c in bound]
+        lines.append(f"forced:      too much in one group, or in too few groups: {some(told, 3)}")
     if report.missing:
         lines.append(f"missing:     not every split has {some(report.missing)}")
     if report.absent:

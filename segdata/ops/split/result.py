@@ -12,12 +12,15 @@ from segdata.dataset.dataset import Dataset
 from segdata.dataset.groups import Groups
 from segdata.dataset.weights import Ints
 from segdata.errors import DatasetError
-from segdata.ops.split.balance import reached
+from segdata.ops.split.balance import forced, reached
 from segdata.words import briefly
 
 
 class Reach(msgspec.Struct, frozen=True):
-    """What one class has got: `reached` is the part of its pixels in each split, `deviation` the farthest from its aim."""
+    """What one class has got: `reached` is the part of its pixels in each split, `deviation` the farthest from its aim.
+
+    `forced`: how far from its aim a split is at least, however groups are assigned (see `balance.forced`).
+    """
 
     id: int
     name: str
@@ -25,6 +28,7 @@ class Reach(msgspec.Struct, frozen=True):
     groups: int
     reached: dict[str, float]
     deviation: float
+    forced: float = 0.0
 
 
 class SplitReport(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,6 +80,7 @@ def report_of(
     holders = np.bincount(
         np.unique(groups.of[table.image] * table.classes + table.class_id) % table.classes, minlength=table.classes
     )
+    least = forced(table, groups.of, ratios)
     deviations = np.abs(parts - ratios).max(axis=1)
     held = [label for label in dataset.labels.classes if whole[label.id]]
     return SplitReport(
@@ -90,6 +95,7 @@ def report_of(
                 int(holders[label.id]),
                 dict(zip(names, parts[label.id].round(6).tolist(), strict=True)),
                 round(float(deviations[label.id]), 6),
+                round(float(least[label.id]), 6),
             )
             for label in held
         ],

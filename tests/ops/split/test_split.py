@@ -26,7 +26,8 @@ from segdata.dataset.dataset import Dataset
 from segdata.errors import DataError, DatasetError, OptionError, Report
 from segdata.files.places import file_digest
 from segdata.ops.convert.operation import convert
-from segdata.ops.split.balance import COVER, MUST, SHARE, SIZE, balance, reached
+from segdata.ops.split import balance as costs
+from segdata.ops.split.balance import balance, forced, reached
 from segdata.ops.split.command import split as split_command
 from segdata.ops.split.operation import split
 from segdata.ops.split.result import read_report
@@ -51,21 +52,29 @@ def cost(
     pixels: NDArray[np.int64], splits: NDArray[np.int64], ratios: NDArray[np.float64], optional: set[int]
 ) -> float:
     """What `balance` says it minimises, straight from its docstring; every image is a group."""
-    number = len(ratios)
+    number, classes = len(ratios), pixels.shape[1]
     columns = np.column_stack([pixels, pixels.sum(axis=1), np.ones(len(pixels), np.int64)])
-    total = 0.0
-    for c in range(columns.shape[1]):
+    shares = columns.sum(axis=0) / max(pixels.sum(), 1)
+    held = np.stack([columns[splits == s].sum(axis=0) for s in range(number)])
+    total, parts, sharing = 0.0, [0.0], [0.0]
+    for c in range(classes + 2):
         mass = columns[:, c]
         if not mass.any():
             continue
         part = mass / mass.sum()
-        have = np.array([part[splits == s].sum() for s in range(number)])
+        have = held[:, c] / mass.sum()
         chi = ((have - ratios) ** 2 / ratios).sum() / (part**2).sum() / (number - 1)
-        total += chi * (SIZE if c >= pixels.shape[1] else 1 + SHARE * mass.sum() / pixels.sum())
+        total += chi * {classes: costs.PIXELS, classes + 1: costs.SIZE}.get(c, 1 + costs.SHARE * shares[c])
         holders = [np.count_nonzero(mass[splits == s]) for s in range(number)]
-        if sum(holders) >= number and c < columns.shape[1] - 1:
-            must = c < pixels.shape[1] and c not in optional
-            total += (MUST if must else COVER) * holders.count(0)
+        if sum(holders) >= number and c < classes + 1:
+            must = c < classes and c not in optional
+            total += (costs.MUST if must else costs.COVER) * holders.count(0)
+        if c == classes + 1 or (c < classes and part[part > ratios.min()].sum() <= ratios.max()):
+            parts.append((costs.WORST_SIZE if c > classes else costs.WORST_PART) * np.abs(have / ratios - 1).max())
+        if c < classes:
+            within = held[:, c] / np.maximum(held[:, classes], 1)
+            sharing.append(costs.WORST_SHARE * np.abs(within - shares[c]).max())
+    total += max(parts) + max(sharing)
     return total if np.bincount(splits, minlength=number).all() else np.inf
 
 
@@ -104,6 +113,22 @@ def test_every_group_is_assigned_once_and_the_kept_stay(seed: int, number: int, 
     np.testing.assert_array_equal(splits, balance(table, of, ratios, kept=kept, seed=seed))
     expected = [[pixels[splits[of] == s, k].sum() for s in range(number)] for k in range(classes)]
     np.testing.assert_array_equal(reached(table, splits[of], number), expected)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_what_is_forced_is_the_least_of_all(data: st.DataObject) -> None:
+    shape = data.draw(st.integers(3, 6)), 2
+    flat = data.draw(st.lists(st.integers(0, 9), min_size=2 * shape[0], max_size=2 * shape[0]))
+    pixels, ratios = np.array(flat).reshape(shape), np.array([0.5, 0.3, 0.2])
+    told = forced(table_of(pixels), np.arange(shape[0]), ratios)
+    every = [np.array(splits) for splits in itertools.product(range(3), repeat=shape[0])]
+    for c in range(2):
+        whole = max(pixels[:, c].sum(), 1)
+        found = [max(abs(pixels[s == k, c].sum() / whole - ratios[k]) for k in range(3)) for s in every]
+        assert told[c] <= (min(found) if pixels[:, c].any() else 0) + 1e-12
+        if np.count_nonzero(pixels[:, c]) == 1:
+            assert told[c] == pytest.approx(min(found))
 
 
 def test_balance_is_far_better_than_chance() -> None:
@@ -676,6 +701,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "70.0 %  30.0 %" in out
     assert "missing:     not every split has emu" in out
     assert "absent:      no pixel of yak" in out
+    assert (
+        "forced:      too much in one group, or in too few groups: emu (30.0 % from its aim in a split, at least)"
+        in out
+    )
     made = Dataset.open(tmp_path / "s")
     assert made.splits == ("fit", "hold")
     assert f"31 masks, 5 classes (segdata info {tmp_path / 's'})" in out
