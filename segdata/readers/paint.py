@@ -166,14 +166,17 @@ def paint(
 
 def _meetings(pairs: NDArray[np.int64], spill: NDArray[np.int64], classes: int) -> list[tuple[int, int, int]]:
     """Winner, loser and pixels of each pair of classes that met, by their slots, from what `paint_runs` counts and returns."""
-    spill = np.sort(spill)  # each once: np.unique hashes, which takes ten times as long
-    once = spill[np.flatnonzero(np.diff(spill, prepend=-1))] % classes**2
-    if not pairs.size:
-        found, pixels = np.unique(once, return_counts=True)
-        return [(pair // classes, pair % classes, n) for pair, n in zip(found.tolist(), pixels.tolist(), strict=True)]
-    if once.size:
+    if spill.size or not pairs.size:  # rarely: a third class claimed a pixel
+        spill = np.sort(spill)  # each once: np.unique hashes, which takes ten times as long
+        once = spill[np.flatnonzero(np.diff(spill, prepend=-1))] % classes**2
+        if not pairs.size:
+            found, pixels = np.unique(once, return_counts=True)
+            return [
+                (pair // classes, pair % classes, n) for pair, n in zip(found.tolist(), pixels.tolist(), strict=True)
+            ]
         pairs = pairs + np.bincount(once, minlength=pairs.size).reshape(pairs.shape)
-    return [(w, s, int(pairs[w, s])) for w, s in np.argwhere(pairs).tolist()]
+    winners, losers = pairs.nonzero()
+    return list(zip(winners.tolist(), losers.tolist(), pairs[winners, losers].tolist(), strict=True))
 
 
 def _from_the_top(shapes: Sequence[Shape], areas: NDArray[np.int64], overlap: Overlap) -> NDArray[np.int64]:

@@ -235,6 +235,22 @@ def test_polygons_are_ann_to_mask(polygons: list[list[tuple[float, float]]], hei
     assert painted.areas.tolist() == [expected.sum()]
 
 
+def test_random_polygons_are_pycocotools_to_the_byte() -> None:
+    """Of every kind: inside, outside, at half pixels, on a few corners again and again, in one row, and far too large."""
+    rng = np.random.default_rng(23)
+    for _ in range(20):
+        height, width = (int(side) for side in rng.integers(1, 48, 2))
+        size = np.array([width, height])
+        polygons: list[NDArray[np.float64]] = []
+        for corners in rng.integers(3, 9, 40):
+            inside = rng.uniform(0, 1, (corners, 2)) * size
+            beyond = rng.uniform(-2, 3, (corners, 2)) * size
+            few = rng.integers(0, 3, (corners, 2)).astype(float)
+            polygons += [inside, beyond, np.round(2 * inside) / 2, few, inside * [1, 0] + [0, 1], 20 * beyond]
+        theirs = [rle["counts"] for rle in coco_rle.frPyObjects([points.ravel() for points in polygons], height, width)]
+        assert rasterize(np.concatenate(polygons), np.cumsum([len(p) for p in polygons]), height, width) == theirs
+
+
 def test_a_hole_of_the_same_object_is_filled_as_pycocotools_does() -> None:
     """Parts of one object are joined, not subtracted."""
     outer, inner = [(1, 1), (9, 1), (9, 9), (1, 9)], [(3, 3), (6, 3), (6, 6), (3, 6)]

@@ -160,7 +160,8 @@ class Outlines:
         """(P,) which polygons can be rasterised; `points` (N, 2) of x, y, `starts` (P,) where each begins."""
         keep = np.ones(len(starts), np.bool_)
         height, width = self.size
-        if points.min() >= 0 and (points.max(axis=0) <= (width, height)).all():  # never true of NaN
+        x, y = points.T  # each by itself: numpy takes ten times as long to reduce both at once
+        if points.min() >= 0 and x.max() <= width and y.max() <= height:  # never true of NaN
             return keep
         low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
         lines: dict[Id, str] = {}
