@@ -88,7 +88,7 @@ def test_every_command_with_json_is_documented() -> None:
     runner = CliRunner()
     having = {
         name
-        for name in (*COMMANDS, "export onnx", "export torch")
+        for name in (*COMMANDS, "export onnx", "export torch", "train auto")
         if re.search(r"^ +--json ", runner.invoke(main, [*name.split(), "--help"]).output, re.MULTILINE)
     }
     text = (ROOT / "docs/json.md").read_text()
