@@ -21,15 +21,18 @@ HEAD = (
 
 def plan_text(plan: Plan, about: tuple[str, ...] = ()) -> str:
     """The plan as YAML: `name: value  # reason`, after lines `about` it."""
-    import yaml
-
     lines = [f"# {line}" for line in (*HEAD, *about)]
-    cells = [
-        (yaml.safe_dump({one.name: one.value}, default_flow_style=None, width=10**6).strip(), one.reason)
-        for one in plan
-    ]
+    cells = [(_line(one), one.reason) for one in plan]
     width = max(len(cell) for cell, _ in cells)
     return "\n".join([*lines, *(f"{cell:<{width}}  # {' '.join(reason.split())}" for cell, reason in cells)]) + "\n"
+
+
+def _line(choice: Choice) -> str:
+    """`name: value` in one line of YAML."""
+    import yaml
+
+    inside = None if isinstance(choice.value, dict | list) else False
+    return str(yaml.safe_dump({choice.name: choice.value}, default_flow_style=inside, width=10**6)).strip()
 
 
 def read_plan(path: str | Path | Place) -> Plan:
@@ -39,7 +42,7 @@ def read_plan(path: str | Path | Place) -> Plan:
     for line in read_text(path).splitlines():
         name, colon, rest = line.partition(":")
         if colon and name in values and "  # " in rest:
-            reasons[name] = rest.rpartition("  # ")[2]
+            reasons[name] = rest.partition("  # ")[2]
     plan = tuple(Choice(name, value, reasons.get(name, EDITED)) for name, value in values.items())
     Training.of(options(plan))
     return plan
