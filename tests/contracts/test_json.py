@@ -214,6 +214,16 @@ def test_calibrate(tmp_path: Path) -> None:
 
 
 @pytest.mark.torch
+def test_train_auto(tmp_path: Path) -> None:
+    from train_files import scenes
+
+    scenes(tmp_path / "d")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("model: unet\nmodel_options: {width: 2}\nepochs: 1\nsteps: 1\nimages: 0\ntensorboard: false\n")
+    compare("train auto", run("train", "auto", tmp_path / "d", tmp_path / "r", "--plan", plan))
+
+
+@pytest.mark.torch
 def test_models_and_compare(tmp_path: Path) -> None:
     compare("models", run("models", "unet", "--size", "32"))
     folder = tmp_path / "run"
