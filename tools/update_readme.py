@@ -32,8 +32,9 @@ def every_help() -> Iterator[tuple[str, str]]:
             continue
         for format in ("", *(command.modules if isinstance(command, Formats) else ())):
             yield f"{name} {format}".strip(), help_of(command, name, format)
-        for other in command.others if isinstance(command, Operation) else ():
-            yield f"{name} {other}", help_of(command.other(other), f"{name} {other}", "")
+        if isinstance(command, Operation):
+            for other in command.others:
+                yield f"{name} {other}", help_of(command.other(other), f"{name} {other}", "")
 
 
 def help_of(command: click.Command, name: str, format: str) -> str:
