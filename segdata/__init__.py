@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from segdata.labels import Label as Label
     from segdata.labels import Labels as Labels
     from segdata.metrics.confusion import Confusion as Confusion
+    from segdata.nn.auto.operation import train_auto as train_auto
     from segdata.nn.bundle import bundle as bundle
     from segdata.nn.calibrate import calibrate as calibrate
     from segdata.nn.compare import compare as compare
@@ -101,6 +102,7 @@ _HOMES = {
     "Label": "labels",
     "Labels": "labels",
     "Confusion": "metrics.confusion",
+    "train_auto": "nn.auto.operation",
     "bundle": "nn.bundle",
     "calibrate": "nn.calibrate",
     "compare": "nn.compare",

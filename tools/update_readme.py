@@ -16,6 +16,7 @@ import click
 import segdata
 from segdata.cli import main as program
 from segdata.terminal import names
+from segdata.terminal.commands import Operation
 from segdata.terminal.formats import Formats
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,7 @@ def every_help() -> Iterator[tuple[str, str]]:
             continue
         for format in ("", *(command.modules if isinstance(command, Formats) else ())):
             yield f"{name} {format}".strip(), help_of(command, name, format)
-        if isinstance(command, Formats):
+        if isinstance(command, Operation):
             for other in command.others:
                 yield f"{name} {other}", help_of(command.other(other), f"{name} {other}", "")
 

@@ -15,7 +15,11 @@ from segdata.terminal.text import json_lines
 TRAIN, TRAINING = "segdata.nn.train:train", "segdata.nn.options:Training"
 
 
-@operation(TRAIN, {TRAINING: "Options of the training, which a file for --config may hold too"})
+@operation(
+    TRAIN,
+    {TRAINING: "Options of the training, which a file for --config may hold too"},
+    {"auto": "segdata.nn.auto.command:auto"},
+)
 @click.option("--lr-find", is_flag=True, help="Only look for a learning rate: RUN/lr.png shows the loss over it.")
 @click.option(
     "--overfit-one-batch", is_flag=True, help="Only see whether the model overfits one batch; exit code 1 if not."
@@ -34,6 +38,7 @@ def train(
     segdata train mydata run1 --encoder mobilenet_v2 --loss ce+dice
     segdata train mydata run2 --config run1/config.yaml --lr 3e-4
     segdata train mydata cv --folds       # after segdata split --folds 5
+    segdata train auto mydata run4 --budget 20m    # a DATASET called auto: ./auto
     torchrun --nproc-per-node 4 -m segdata train mydata run3 --batch 64
     """
     need_extra()

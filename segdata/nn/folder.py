@@ -61,22 +61,40 @@ CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES = (
 
 RATES = ("lr.csv", "lr.png")
 
+PLAN, REFINEMENT, BUNDLE = PLANNED = "plan.yaml", "refinement.json", "bundle.pt"
+"""What `segdata train auto` writes beside a run, or beside those of folds."""
+
 LOCK = "run.lock"
 """A file that exists and is locked while a training runs. If a training is killed, the file may remain, but unlocked."""
 
-OWN = (CONFIG, RECIPE, ABOUT, LAST, BEST, METRICS, CURVES, PROFILE, "events", "samples", *RATES, LOCK, REPLACES)
+OWN = (
+    CONFIG,
+    RECIPE,
+    ABOUT,
+    LAST,
+    BEST,
+    METRICS,
+    CURVES,
+    PROFILE,
+    "events",
+    "samples",
+    *RATES,
+    *PLANNED,
+    LOCK,
+    REPLACES,
+)
 """Everything that segdata writes into a run's folder, and so everything that --overwrite removes there."""
 
 
 def run_state(root: Place, names: set[str]) -> Whose:
-    """What a folder is that holds only names of a run: run.json says so, names do not. Only a search for a rate is free."""
+    """What a folder is that holds only names of a run: run.json says so, names do not. What comes before is free."""
     if ABOUT in names:
         try:
             about = msgspec.json.decode(read_start(root / ABOUT, 2**20))
             return "unfinished" if isinstance(about, dict) and "segdata" in about else "strange"
         except UNDECODABLE:
             return "strange"
-    return "free" if names <= {*RATES, LOCK, REPLACES, f"{ABOUT}.partial"} else "strange"
+    return "free" if names <= {*RATES, PLAN, LOCK, REPLACES, f"{ABOUT}.partial"} else "strange"
 
 
 RUN = Kind("from a run", lambda root: OWN, ABOUT, ABOUT, run_state)

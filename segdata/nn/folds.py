@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from segdata.dataset.folds import folds_of, others
 from segdata.errors import DatasetError, OptionError
 from segdata.executors.run import Run
 from segdata.files.places import names_in, place
+from segdata.files.remote import Place
 from segdata.nn.distributed import world
+from segdata.nn.folder import PLANNED
 from segdata.nn.options import Training
 from segdata.nn.train import Trained, Watch, silent, train
 
@@ -50,8 +52,7 @@ def train_folds(
     if given := [name for name in OWN if options.get(name) is not None]:
         raise OptionError(f"--folds and --{given[0].replace('_', '-')}: each fold is held out once: give one of them")
     folds = folds_of(dataset)
-    if foreign := [name for name in (names_in(root) if root.is_dir() else ()) if name not in folds]:
-        raise DatasetError(f"{root}: holds {foreign[0]}, which is no fold of this dataset: choose another folder")
+    refuse_foreign(root, folds)
     out = {}
     with world(Training.choose(config, options).device):
         for fold in folds:
@@ -60,3 +61,9 @@ def train_folds(
             out[fold] = train(dataset, str(root / fold), config=config, overwrite=overwrite, run=run, **more)
             end(fold, out[fold])
     return out
+
+
+def refuse_foreign(root: Place, folds: Sequence[str]) -> None:
+    """Raise `DatasetError` for a folder that holds anything but runs of these folds, and their plan and bundle."""
+    if foreign := [name for name in (names_in(root) if root.is_dir() else ()) if name not in (*folds, *PLANNED)]:
+        raise DatasetError(f"{root}: holds {foreign[0]}, which is no fold of this dataset: choose another folder")

@@ -126,14 +126,24 @@ def hold_out(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datase
 
     Raises `OptionError` if there are fewer than two groups.
     """
+    part = divided(dataset, (1 - share, share), seed, f"--val-share {share:g}")
+    parts = [[s for s, where in zip(dataset, part, strict=True) if where == number] for number in (0, 1)]
+    return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
+
+
+def divided(dataset: Dataset, shares: Sequence[float], seed: int, asked: str) -> Ints:
+    """(N,) int64: the part of each sample, of as many as there are `shares`; groups, and tiles of one image, stay together.
+
+    Raises `OptionError`, which names what was `asked`, if there are fewer groups than parts.
+    """
     counted(dataset)
     names, of = np.unique([sample.unit for sample in dataset], return_inverse=True)
-    if len(names) < 2:
-        raise OptionError(f"--val-share {share:g}: {len(names)} groups of images cannot be split in two")
+    if len(names) < len(shares):
+        raise OptionError(
+            f"{asked}: {len(names)} groups of images cannot be split in {'two' if len(shares) == 2 else len(shares)}"
+        )
     table = ImageCounts.of([s.counts for s in dataset], dataset.labels)
-    place = balance(table, of.astype(np.int64), np.array([1 - share, share]), seed=seed)[of]
-    parts = [[s for s, where in zip(dataset, place, strict=True) if where == part] for part in (0, 1)]
-    return replace(dataset, samples=parts[0]), replace(dataset, samples=parts[1])
+    return balance(table, of.astype(np.int64), np.array(shares), seed=seed)[of]
 
 
 def refuse_missing(train: Dataset, allowed: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import click
@@ -15,14 +16,17 @@ REST = "Options"
 """The heading of options that several functions take, or the first one."""
 
 
-def operation(function: str, more: Mapping[str, str] | None = None) -> Callable[[Callable[..., Any]], Operation]:
+def operation(
+    function: str, more: Mapping[str, str] | None = None, others: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., Any]], Operation]:
     """Make a command that takes what `function` takes, such as `segdata.ops.tile.operation:tile`.
 
     `more` are further functions that the command calls, each with a heading for the options that it alone takes; the
     first one may have a heading there too. The command is called with what a person gave and nothing else. What it
-    declares itself is not derived.
+    declares itself is not derived. `others` are commands of their own that are typed in place of the first argument, each as
+    `module:command`.
     """
-    return click.command(cls=Operation, function=function, more=more or {})
+    return click.command(cls=Operation, function=function, more=more or {}, others=others or {})
 
 
 def taken(function: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,12 +38,32 @@ def taken(function: str, given: Mapping[str, Any]) -> dict[str, Any]:
 class Operation(click.Command):
     """A command with the parameters of functions."""
 
-    def __init__(self, *args: Any, function: str, more: Mapping[str, str], **settings: Any) -> None:
+    OTHERS = "Commands"
+    """The heading of `others` in the help."""
+
+    def __init__(
+        self, *args: Any, function: str, more: Mapping[str, str], others: Mapping[str, str], **settings: Any
+    ) -> None:
         super().__init__(*args, **settings)
         self.function = function
         self.more = more
+        self.others = others
         self.declared = {str(one.name): one for one in self.params}
         self.made: dict[tuple[str, ...], list[click.Parameter]] = {}
+
+    def other(self, name: str) -> click.Command:
+        """The command of `others` that is typed by this name."""
+        module, _, attribute = self.others[name].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """That of the other command, if its name comes first."""
+        if args and args[0] in self.others:
+            return self.other(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
 
     def further(self, ctx: click.Context) -> Mapping[str, str]:
         """The functions after the first, each with the heading of its own options."""
@@ -94,7 +118,8 @@ class Operation(click.Command):
         return (REST, *self.further(ctx).values())
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options under their headings."""
+        """The options under their headings, after the other commands."""
+        self.format_others(ctx, formatter)
         sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in self.order(ctx)}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -104,6 +129,12 @@ class Operation(click.Command):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+    def format_others(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The other commands, each in a line."""
+        if self.others:
+            with formatter.section(self.OTHERS):
+                formatter.write_dl([(name, self.other(name).get_short_help_str(200)) for name in self.others])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Other names of the command and of its options, in one line."""

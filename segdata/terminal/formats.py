@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from typing import Any
 
 import click
@@ -39,6 +38,8 @@ def formats(
 class Formats(Operation):
     """A command whose first argument is a format."""
 
+    OTHERS = "Of a model"
+
     def __init__(
         self,
         *args: Any,
@@ -46,29 +47,13 @@ class Formats(Operation):
         entry: str,
         common: tuple[str, ...],
         detect: Callable[[str], str] | None,
-        others: Mapping[str, str],
         **settings: Any,
     ) -> None:
         super().__init__(*args, **settings)
-        self.others = others
         self.modules = modules
         self.entries = {name: f"{module}:{entry}" for name, module in modules.items()}
         self.common = common
         self.detect = detect
-
-    def other(self, name: str) -> click.Command:
-        """The command of `others` that is typed by this name."""
-        module, _, attribute = self.others[name].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """That of the other command, if its name comes first."""
-        if args and args[0] in self.others:
-            return self.other(args[0]).make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
 
     def chosen(self, ctx: click.Context) -> tuple[str, ...]:
         """The formats whose options may be given: one; all while it is not known which; none in the help of all."""
@@ -158,12 +143,9 @@ class Formats(Operation):
                 formatter.write_paragraph()
                 formatter.write_text("\n".join(["\b", *examples]))
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_others(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """After the formats, if none is chosen."""
         if not self.chosen(ctx):
             with formatter.section("Formats"):
                 formatter.write_dl([(name, self._about(name)) for name in self.modules])
-            if self.others:
-                with formatter.section("Of a model"):
-                    formatter.write_dl([(name, self.other(name).get_short_help_str(200)) for name in self.others])
-        super().format_options(ctx, formatter)
+            super().format_others(ctx, formatter)

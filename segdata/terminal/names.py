@@ -64,7 +64,7 @@ METAVARS = {
 }
 """What help calls the value of an option of text, if `TEXT` says too little."""
 
-PYTHON_ONLY = ("announce", "run", "report", "watch")
+PYTHON_ONLY = ("announce", "begin", "end", "run", "report", "watch")
 """Parameters that no command line can give."""
 
 

@@ -49,7 +49,7 @@ def views() -> dict[str, tuple[Operation, click.Context]]:
             if isinstance(one, Formats):
                 one.choose(context, format)
             found[f"{name} {format}".strip()] = (one, context)
-        for other in one.others if isinstance(one, Formats) else ():
+        for other in one.others:
             its = one.other(other)
             assert isinstance(its, Operation)
             found[f"{name} {other}"] = (its, click.Context(its, info_name=f"{name} {other}", **main.context_settings))

@@ -88,7 +88,7 @@ def test_every_command_with_json_is_documented() -> None:
     runner = CliRunner()
     having = {
         name
-        for name in (*COMMANDS, "export onnx", "export torch")
+        for name in (*COMMANDS, "export onnx", "export torch", "train auto")
         if re.search(r"^ +--json ", runner.invoke(main, [*name.split(), "--help"]).output, re.MULTILINE)
     }
     text = (ROOT / "docs/json.md").read_text()
@@ -219,6 +219,16 @@ def test_bundle(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps({"crf": {}}))
     given = ["bundle", *models, tmp_path / "out.pt", "--refinement", tmp_path / "s.json"]
     compare("bundle", run(*given), run("bundle", models[0], tmp_path / "one.pt"))
+
+
+@pytest.mark.torch
+def test_train_auto(tmp_path: Path) -> None:
+    from train_files import scenes
+
+    scenes(tmp_path / "d")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text("model: unet\nmodel_options: {width: 2}\nepochs: 1\nsteps: 1\nimages: 0\ntensorboard: false\n")
+    compare("train auto", run("train", "auto", tmp_path / "d", tmp_path / "r", "--plan", plan))
 
 
 @pytest.mark.torch
