@@ -8,6 +8,7 @@ from __future__ import annotations
 import colorsys
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -28,6 +29,9 @@ MAX_CLASSES = 65534
 
 PASS = 2**18
 """Pixels that are checked together: they fit in the cache of a core."""
+
+SMALL = 2**20
+"""The most pixels that are counted without a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +191,17 @@ class Remap:
 
 def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
     """uint8 or uint16 values of any shape -> (256,) or (65536,) int64: how often each value occurs."""
+    flat, bins = np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize)
+    if "segdata.kernels" not in sys.modules and 0 < flat.size <= SMALL:
+        ends = flat[1:] != flat[:-1]
+        if (
+            np.count_nonzero(ends) < flat.size // 16
+        ):  # numba takes longer to load than many tiles to count by their runs
+            last = np.append(np.flatnonzero(ends), flat.size - 1)
+            return np.bincount(flat[last], np.diff(last, prepend=-1), bins).astype(np.int64)
     from segdata.kernels.count import count_values
 
-    return count_values(np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize))
+    return count_values(flat, bins)
 
 
 def tally(values: NDArray[Any]) -> dict[int, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -230,3 +232,15 @@ def test_values_are_counted(values: NDArray[Any]) -> None:
     if values.dtype.kind == "u":
         expected = np.bincount(part.ravel(), minlength=2 ** (8 * values.itemsize))
         assert np.array_equal(value_counts(part), expected)
+
+
+@given(npst.arrays(st.sampled_from([np.uint8, np.uint16]), 7, elements=st.integers(0, 255)))
+def test_few_runs_are_counted_without_numba(drawn: NDArray[Any]) -> None:
+    values = np.repeat(drawn, 40).reshape(14, 20)
+    with mock.patch.dict(sys.modules):
+        sys.modules.pop("segdata.kernels", None)
+        found = value_counts(values)
+        assert "segdata.kernels" not in sys.modules
+    assert found.dtype == np.int64
+    assert np.array_equal(found, np.bincount(values.ravel(), minlength=2 ** (8 * values.itemsize)))
+    assert np.array_equal(found, value_counts(np.ascontiguousarray(values.T)))
