@@ -31,7 +31,7 @@ lint() {
 
 tests() {
     say "pytest"
-    "$python" -m pytest -n auto --maxprocesses 2 -p tools.pytest_skips "$@"
+    PYTHONDONTWRITEBYTECODE="" "$python" -m pytest -n auto --maxprocesses 2 -p tools.pytest_skips "$@"
 }
 
 fuzz() {

@@ -218,6 +218,8 @@ def _block(
     count, place, value, row_end = state[0], state[1], state[2], state[3]
     root, behind = np.uint64((1 << ROOT) - 1), np.uint64((1 << max(distance_bits, 0)) - 1)
     n = at >> 5
+    if n >= words.shape[0]:
+        return -1
     bits, held = np.uint64(words[n]) >> np.uint64(at & 31), 32 - (at & 31)
     while True:
         if held < 32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,20 @@ from numpy.typing import NDArray
 from segdata.errors import DataError
 from segdata.files import png
 from segdata.files.changes import Changes, inflated
+from segdata.kernels import inflate
 from segdata.labels import Labels
 from segdata.metrics.confusion import pair_counts
 
 Bytes = NDArray[np.uint8]
+
+
+class Guarded(np.ndarray):  # type: ignore[type-arg]
+    """An array that also refuses what NumPy takes for places counted from the end."""
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, int | np.integer) and place < 0:
+            raise IndexError(place)
+        return super().__getitem__(place)
 
 
 @st.composite
@@ -144,3 +155,25 @@ def test_wrong_data_keeps_its_message() -> None:
     data = png.encode_mask(np.add.outer(np.arange(60) // 7, np.arange(80) // 11).astype(np.uint8))
     with pytest.raises(DataError, match="cut off"):
         png.decode_mask(data[:-20])
+
+
+def test_damaged_data_reads_nothing_beyond_its_arrays() -> None:
+    """A compiled kernel checks no bounds, so its source is run by Python, which does: also on data cut off within a code."""
+    source = Path(inflate.__file__).read_text().replace("from segdata.kernels import kernel", "kernel = lambda f: f")
+    plain: dict[str, Any] = {}
+    exec(compile(source, inflate.__file__, "exec"), plain)
+    random = np.random.default_rng(0)
+    mask = np.repeat(random.integers(0, 9, (6, 7)), 3, axis=1).astype(np.uint8)
+    cases = [bytes.fromhex("1dc1810900000c8330f1ff")]  # ends within the codes of its block
+    for level, strategy in ((9, zlib.Z_DEFAULT_STRATEGY), (6, zlib.Z_RLE), (6, zlib.Z_FIXED)):
+        whole = deflated(filtered(mask), strategy, level)[2:]
+        cases += [whole[:size] for size in range(1, len(whole) + 1)]
+    for number, case in enumerate(cases):
+        size, data = len(case), bytearray(case)
+        if number % 2:
+            data[random.integers(size)] ^= 1 << random.integers(8)
+        words = np.zeros(size // 4 + 4, np.uint32)
+        words.view(np.uint8)[:size] = data
+        places, deltas = np.empty(mask.size, np.int32), np.empty(mask.size, np.uint8)
+        with np.errstate(over="ignore"):
+            plain["inflate_changes"](words.view(Guarded), size, *mask.shape, places, deltas)

@@ -9,7 +9,7 @@ import numpy as np
 from segdata.dataset.counts import ImageCounts
 from segdata.dataset.weights import Floats, Ints
 
-COVER, MUST = 5.0, 100.0
+COVER, MUST = 5.0, 10_000.0
 """What a class absent from a split costs, and one that must reach every split, in units of what chance costs a class."""
 
 SIZE, PIXELS, SHARE = 20.0, 5.0, 100.0
