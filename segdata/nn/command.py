@@ -92,7 +92,7 @@ def calibrate(model: str, dataset: str, destination: str, as_json: bool, **given
 @operation("segdata.nn.bundle:bundle")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bundle(checkpoints: tuple[str, ...], destination: str, as_json: bool, **given: Any) -> None:
-    """Put CHECKPOINTs and what else prediction needs into one file, DST.
+    """Put CHECKPOINTs and what prediction needs into one file.
 
     Several checkpoints are an ensemble, such as the folds of a cross-validation: their probabilities are averaged. predict,
     serve and export take the file, and refine masks as its settings say.
