@@ -163,10 +163,15 @@ def test_every_option_is_told_of_and_typed(name: str) -> None:
     assert not set(reader_options(name)) & set(COMMON)
 
 
+@pytest.fixture(scope="module")
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A sample of each format."""
+    return {name: reader_sample(name, tmp_path_factory.mktemp("roots"))[0] for name in READERS}
+
+
 @pytest.mark.parametrize("name", READERS)
-def test_a_reader_tells_its_own_sample_from_the_others(name: str, tmp_path: Path) -> None:
+def test_a_reader_tells_its_own_sample_from_the_others(name: str, roots: dict[str, Path], tmp_path: Path) -> None:
     fits = import_module(READERS[name]).fits
-    roots = {other: reader_sample(other, tmp_path)[0] for other in READERS}
     assert fits(roots[name]) is None
     assert all(fits(root) for other, root in roots.items() if other != name and name != "masks")
     assert isinstance(fits(tmp_path / "nowhere"), str)
