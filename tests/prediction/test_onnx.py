@@ -331,7 +331,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "somebody else's": (lambda: model_of(None, graph(about())), "does not say which classes it knows: segdata export"),
     "no JSON": (lambda: saying("{"), "what it says of itself is damaged"),
     "lacks a field": (lambda: saying('{"bands": 3}'), "what it says of itself is damaged"),
-    "of a later format": (lambda: saying(about(format=99).to_json()), "of format 99, this segdata reads 1: upgrade"),
+    "of a later format": (lambda: saying(about(format=99).to_json()), "of format 99, this segdata reads 2: upgrade"),
     "another contract": (lambda: saying(damaged_labels(about())), "its label contract is damaged"),
     "opset to come": (
         lambda: model_of(about(), graph(about()), opset=999),

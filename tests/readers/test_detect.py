@@ -129,7 +129,7 @@ def test_no_image_is_opened(samples: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise AssertionError("an image was opened")
 
     monkeypatch.setattr(Image, "open", opened)
-    monkeypatch.setattr(segdata.files.images, "decode_mask", opened)
+    monkeypatch.setattr(segdata.files.images, "decode_lazily", opened)
     for name in ("coco", "voc", "cityscapes", "pets", "voc/VOCdevkit/VOC2012"):
         assert detect(samples / name).format
 

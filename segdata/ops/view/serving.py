@@ -90,6 +90,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End it, and hang up on whoever has not let go or taken an answer after a moment."""
+        for server in self.servers:  # nobody comes in any more
+            server.close()
         open_now, end = self.server_state.connections, monotonic() + GRACE
         for connection in list(open_now):
             connection.shutdown()
@@ -97,6 +99,7 @@ class _Server(uvicorn.Server):
             await asyncio.sleep(0.02)
         for connection in list(open_now):
             connection.transport.abort()
+        await asyncio.sleep(0)  # in which the sockets are closed
         await super().shutdown(sockets)
 
 

@@ -401,8 +401,8 @@ def test_a_mask_that_virtual_tiles_share_is_read_once(
     tiles = tile(source, tmp_path / "v", size=20, overlap=7, scale=scale, virtual=True)
     tiles = Dataset(tiles.root, tiles.labels, tiles.samples[::-1], images=tiles.images)
     files, rows = [], []
-    open_whole, read_rows = opening.read_mask, rasters.MaskRaster.read
-    monkeypatch.setattr(opening, "read_mask", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
+    open_whole, read_rows = opening.read_lazily, rasters.MaskRaster.read
+    monkeypatch.setattr(opening, "read_lazily", lambda path: files.append(path) or open_whole(path))  # type: ignore[func-returns-value]
     monkeypatch.setattr(
         rasters.MaskRaster, "read", lambda mask, window: rows.append(window.height) or read_rows(mask, window)
     )
