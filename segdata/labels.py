@@ -193,10 +193,9 @@ def value_counts(values: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.int64]:
     """uint8 or uint16 values of any shape -> (256,) or (65536,) int64: how often each value occurs."""
     flat, bins = np.ascontiguousarray(values).ravel(), 2 ** (8 * values.itemsize)
     if "segdata.kernels" not in sys.modules and 0 < flat.size <= SMALL:
+        # Numba takes longer to load than many tiles to count by their runs.
         ends = flat[1:] != flat[:-1]
-        if (
-            np.count_nonzero(ends) < flat.size // 16
-        ):  # numba takes longer to load than many tiles to count by their runs
+        if np.count_nonzero(ends) < flat.size // 16:
             last = np.append(np.flatnonzero(ends), flat.size - 1)
             return np.bincount(flat[last], np.diff(last, prepend=-1), bins).astype(np.int64)
     from segdata.kernels.count import count_values

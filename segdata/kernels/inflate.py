@@ -46,7 +46,7 @@ def inflate_changes(
             at, codes, distances = _code_lengths(words, at + 3, lengths, table, counts, symbols)
         else:
             return -1
-        if codes == 0:
+        if codes == 0 or at >> 5 >= words.shape[0]:  # damaged, or the data ends within the codes
             return -1
         distance, bits = _first_code(lengths[codes : codes + distances], counts)
         if bits < 0 or not _tabulate(lengths[:codes], table, counts, symbols):
@@ -210,6 +210,18 @@ def _slow_entry(bits: np.uint64, counts: Ints, symbols: Ints) -> np.uint32:
 
 
 @kernel
+def _repeat(places: NDArray[np.int32], deltas: NDArray[np.uint8], count: int, place: int, some: int, value: int) -> int:
+    """Write down `some` bytes of `value` from `place` on. Returns how many changes there are then, or -1 if there is no room."""
+    if value == 0:
+        return count
+    if count + some > places.shape[0]:
+        return -1
+    for i in range(some):
+        places[count + i], deltas[count + i] = place + i, value
+    return count + some
+
+
+@kernel
 def _block(
     words: Words, at: int, table: NDArray[np.uint32], counts: Ints, symbols: Ints, distance: int, distance_bits: int,
     state: Ints, total: int, width: int, places: NDArray[np.int32], deltas: NDArray[np.uint8],
@@ -218,8 +230,6 @@ def _block(
     count, place, value, row_end = state[0], state[1], state[2], state[3]
     root, behind = np.uint64((1 << ROOT) - 1), np.uint64((1 << max(distance_bits, 0)) - 1)
     n = at >> 5
-    if n >= words.shape[0]:
-        return -1
     bits, held = np.uint64(words[n]) >> np.uint64(at & 31), 32 - (at & 31)
     while True:
         if held < 32:
@@ -264,12 +274,9 @@ def _block(
                 run -= 1
                 continue
             some = min(run, row_end - place)
-            if value != 0:
-                if count + some > places.shape[0]:
-                    return -1
-                for i in range(some):
-                    places[count + i], deltas[count + i] = place + i, value
-                count += some
+            count = _repeat(places, deltas, count, place, some, value)
+            if count < 0:
+                return -1
             place += some
             run -= some
     state[0], state[1], state[2], state[3] = count, place, value, row_end

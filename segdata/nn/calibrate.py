@@ -151,9 +151,8 @@ def refuse_destination(model: str | Path, destination: str | Path, overwrite: bo
 
 def with_temperature(found: dict[str, Any], calibrated: Calibrated | None) -> dict[str, Any]:
     """A checkpoint with the result of a calibration; with temperature 1 if there was none."""
-    found = {
-        name: value for name, value in found.items() if name != "checkpoint"
-    }  # it says other probabilities than that
+    found = dict(found)
+    found.pop("checkpoint", None)  # it says other probabilities than that one
     if calibrated is None:
         return {**found, "temperature": 1.0}
     return {**found, "temperature": calibrated.temperature, "calibration": msgspec.to_builtins(calibrated)}

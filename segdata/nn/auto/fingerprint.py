@@ -16,7 +16,7 @@ from segdata.dataset.sample import Sample
 from segdata.dataset.weights import Floats, Ints
 from segdata.errors import DataError, DatasetError, Problem
 from segdata.executors.run import Run
-from segdata.labels import Labels, Mask
+from segdata.labels import Labels, Mask, value_counts
 from segdata.nn.task import counted
 
 MASKS, IMAGES = 200, 20
@@ -150,8 +150,8 @@ def measure_mask(sample: Sample, dataset: Dataset) -> tuple[Ints, Ints, dict[int
 
 
 def class_pixels(mask: Mask, labels: Labels) -> Ints:
-    """(H, W) ids -> (K,) int64 pixels of each class."""
-    return np.bincount(mask.ravel(), minlength=labels.ignore + 1)[: len(labels.classes)].astype(np.int64)
+    """Ids of any shape -> (K,) int64 pixels of each class."""
+    return value_counts(mask)[: len(labels.classes)]
 
 
 def class_runs(mask: Mask, labels: Labels) -> Ints:

@@ -72,6 +72,7 @@ def costs_of(dataset: Dataset, options: dict[str, Any], run: Run) -> Costs:
     """Begin this training, and time its parts; nothing is kept. Raises like `segdata.train`."""
 
     def probe(task: Task, state: State, here: World) -> Costs:
+        """Time the training that has begun."""
         learn = Step(task, state, here, lambda step: task.options.lr)
         batches = step_batches(task, here, range(10**9))
         for parts in islice(batches, WARM):
