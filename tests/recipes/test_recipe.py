@@ -425,6 +425,7 @@ def test_preprocessing_needs_no_albumentations() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", sorted(PRESETS))
 @pytest.mark.parametrize("bands", [1, 2, 3, 4, 8])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -450,6 +451,7 @@ def test_what_a_person_wrote_is_not_changed() -> None:
     assert recipe.for_bands(4) == (recipe, None)
 
 
+@pytest.mark.torch
 def test_a_recipe_is_fitted_to_the_type_of_the_images() -> None:
     light = Recipe.read("light")
     assert light.for_values("uint8", False) == (light, None)
