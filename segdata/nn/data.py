@@ -24,6 +24,7 @@ from segdata.executors.processes import refuse_unguarded, start_method, starting
 from segdata.labels import Mask
 from segdata.recipes.pipeline import Pipeline, Source
 from segdata.recipes.settings import Settings
+from segdata.resize import resize_image
 
 Pixels = NDArray[Any]
 """(h, w, C) as read: uint8 for ordinary images."""
@@ -43,7 +44,8 @@ class Key(NamedTuple):
 class Batch(NamedTuple):
     """`images` (N, h, w, C) as read, `target` (N, h, w) integers, `ids` of the N samples; to validate, `truth` (N, H, W) too.
 
-    `target` lies under the pixels that the model sees, `truth` under the source's.
+    `target` lies under the pixels that the model sees, `truth` under the source's. In training with `mask_scale` s, `target`
+    is (N, s h, s w).
     """
 
     images: torch.Tensor
@@ -95,11 +97,16 @@ def times_before(values: Ints) -> Ints:
 
 
 class Training(TorchDataset[Any]):
-    """Augmented samples by `Key`: (id, (h, w, C) pixels, (h, w) ids). A bad file comes back as its `Problem`."""
+    """Augmented samples by `Key`: (id, (h, w, C) pixels, (s h, s w) ids). A bad file comes back as its `Problem`.
 
-    def __init__(self, dataset: Dataset, recipe: Settings, seed: int, source: Source | None = None) -> None:
+    With a `scale` s above 1, `recipe` is a `finer` one: image and mask are augmented at that size, then the image is reduced.
+    """
+
+    def __init__(
+        self, dataset: Dataset, recipe: Settings, seed: int, source: Source | None = None, *, scale: int = 1
+    ) -> None:
         """`source` reads the samples, by default from their files. Raises as `Pipeline`."""
-        self.samples = dataset.samples
+        self.samples, self.scale = dataset.samples, scale
         self.pipeline = Pipeline(dataset, recipe, seed, source)
 
     def __getitem__(self, key: Key) -> Item | Problem:
@@ -109,7 +116,14 @@ class Training(TorchDataset[Any]):
             image, mask = self.pipeline.version(sample, *key)
         except DataError as error:
             return error.problem
-        return sample.id, image, mask
+        return sample.id, *reduced(image, mask, self.scale)
+
+
+def reduced(image: Pixels, mask: Mask, scale: int) -> tuple[Pixels, Mask]:
+    """The image by a whole number smaller than its mask; rows and columns that are too many are left out."""
+    height, width = (side // scale for side in mask.shape)
+    whole = np.s_[: height * scale, : width * scale]
+    return resize_image(image[whole], (height, width)), mask[whole]
 
 
 def together(items: Sequence[Item | Problem], ignore: int) -> Batch | Problem:

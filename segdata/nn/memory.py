@@ -95,4 +95,6 @@ def fits(learn: Step, part: Batch) -> bool:
 
 def shortened(part: Batch, number: int, height: int, width: int) -> Batch:
     """The first `number` images of a batch, cut to their first rows and columns."""
-    return Batch(part.images[:number, :height, :width], part.target[:number, :height, :width], part.ids[:number])
+    scale = part.target.shape[1] // part.images.shape[1]
+    target = part.target[:number, : height * scale, : width * scale]
+    return Batch(part.images[:number, :height, :width], target, part.ids[:number])

@@ -76,6 +76,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about("Height and width of images for the model; masks keep their own size."),
     ] = None
     short_side: Annotated[Positive | None, _about("Resize images for the model to this short side instead.")] = None
+    mask_scale: Annotated[
+        Positive,
+        _about("Learn from masks this many times as high and wide as the resized images, for thin objects."),
+    ] = 1
     scale_values: Annotated[
         tuple[float, ...],
         _about(

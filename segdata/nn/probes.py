@@ -24,6 +24,7 @@ from segdata.nn.options import Training
 from segdata.nn.state import State, start
 from segdata.nn.step import Step, computing, part_size, step_batches
 from segdata.nn.task import Task, prepare
+from segdata.nn.validate import at_size
 
 Found = TypeVar("Found")
 
@@ -163,7 +164,8 @@ def share_right(learn: Step, parts: list[Any], here: World) -> float:
     with torch.no_grad():
         for part in parts:
             target = part.target.to(here.device).long()
-            pred = model(learn.standardise(part.images.to(here.device)).contiguous()).max(1).indices
+            logits = model(learn.standardise(part.images.to(here.device)).contiguous())
+            pred = at_size(logits, target.shape[1:]).max(1).indices
             valid = target < classes
             right += torch.stack(((pred == target)[valid].sum(), valid.sum())).double()
     hits, labelled = here.sum(right).tolist()

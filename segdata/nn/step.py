@@ -26,6 +26,7 @@ from segdata.nn.precision import autocast
 from segdata.nn.standardise import Standardise
 from segdata.nn.state import State, layout
 from segdata.nn.task import Task
+from segdata.nn.validate import at_size
 
 
 class Step:
@@ -72,10 +73,11 @@ class Step:
         """The loss of a part."""
         images = self.images(part)
         target = part.target.to(self.here.device, non_blocking=True).long()
+        size = target.shape[1:]
         with autocast(self.task.options, self.here.device):
-            loss = self.loss(net(images), target)
+            loss = self.loss(at_size(net(images), size), target)
             for extra in getattr(self.state.model, "auxiliary", ()):
-                loss = loss + AUXILIARY_WEIGHT * self.loss(extra, target)
+                loss = loss + AUXILIARY_WEIGHT * self.loss(at_size(extra, size), target)
         return loss
 
     def images(self, part: data.Batch) -> Tensor:
@@ -168,8 +170,9 @@ def step_batches(task: Task, here: World, steps: Iterable[int]) -> Iterator[list
             yield from (batch[place * each : (place + 1) * each] for place in places)
 
     workers = here.workers(options.workers)
-    cache = cache_of(task.train, task.recipe, options, shared=workers > 0)
-    samples = data.Training(task.train, task.recipe, options.seed, cache)
+    recipe = task.recipe.finer(options.mask_scale)
+    cache = cache_of(task.train, recipe, options, shared=workers > 0)
+    samples = data.Training(task.train, recipe, options.seed, cache, scale=options.mask_scale)
     stream = data.checked(data.loader(samples, keys(), task.labels.ignore, workers=workers, device=here.device))
     while parts := list(islice(stream, options.accumulate)):
         yield parts

@@ -223,6 +223,7 @@ def choose_recipe(train: Dataset, options: Training, run: Run) -> tuple[Recipe, 
     if recipe.normalise_by == "dataset":
         recipe = recipe.with_statistics(*statistics(train, recipe, run))
     recipe.normalise(first)  # raises if mean and std have other bands
+    recipe.finer(options.mask_scale)  # raises without a resize
     return recipe, bands, told
 
 

@@ -28,17 +28,21 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Resize:
-    """To `size` (height, width) exactly, or such that the `short` or `long` side has size[0] pixels, the ratio kept."""
+    """To `size` (height, width) exactly, or such that the `short` or `long` side has size[0] pixels, the ratio kept.
+
+    Both sides are then multiplied by `times`, which is for training (`Settings.finer`) and not written to files.
+    """
 
     side: Side
     size: tuple[int, ...]
+    times: int = 1
 
     def target(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of an image once resized; each is 1 or more."""
         if self.side == "exact":
-            return self.size[0], self.size[1]
+            return self.size[0] * self.times, self.size[1] * self.times
         scale = self.size[0] / (min if self.side == "short" else max)(height, width)
-        return max(1, round(height * scale)), max(1, round(width * scale))
+        return max(1, round(height * scale)) * self.times, max(1, round(width * scale)) * self.times
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,17 @@ class Settings:
     def resized(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) that an image is given for the model."""
         return (height, width) if self.resize is None else self.resize.target(height, width)
+
+    def finer(self, times: int) -> Self:
+        """The same, but images become `times` as high and wide. Raises `OptionError` without `resize`."""
+        if times == 1:
+            return self
+        if self.resize is None:
+            raise OptionError(
+                f"--mask-scale {times}: is for images that are resized, as by --short-side; their masks have no more detail"
+            )
+        crop = self.crop and replace(self.crop, size=(self.crop.size[0] * times, self.crop.size[1] * times))
+        return replace(self, resize=replace(self.resize, times=times), crop=crop)
 
     def prepare(self, image: Pixels) -> Pixels:
         """(H, W, C) -> (h, w, C), resized for the model; dtype stays. Raises `DataError` (`image.too_large`)."""

@@ -23,6 +23,7 @@ from hypothesis import strategies as st  # noqa: E402
 import segdata  # noqa: E402
 from segdata.cli import main  # noqa: E402
 from segdata.errors import DatasetError, MissingDependency, SegdataError  # noqa: E402
+from segdata.labels import Labels  # noqa: E402
 from segdata.nn import data, text  # noqa: E402
 from segdata.nn.cache import Cache  # noqa: E402
 from segdata.nn.compare import compare  # noqa: E402
@@ -42,7 +43,7 @@ from segdata.nn.task import chance_of, turn_items  # noqa: E402
 from segdata.nn.train import Progress  # noqa: E402
 from segdata.recipes.recipe import Recipe  # noqa: E402
 from segdata.words import share  # noqa: E402
-from train_files import NAMES, QUICK, scenes, small  # noqa: E402
+from train_files import NAMES, QUICK, scenes, small, written  # noqa: E402
 
 
 def run(*arguments: Any, code: int = 0) -> Result:
@@ -309,6 +310,32 @@ def test_want_of_memory_says_what_fits(tmp_path: Path, room: int, message: str) 
             dataset, tmp_path / "run", **{**QUICK, "model": "test_train_parts:hungry", "batch": 8},
             model_options={"room": room},
         )  # fmt: skip
+
+
+def test_want_of_memory_counts_finer_masks_too(tmp_path: Path) -> None:
+    dataset = scenes(tmp_path / "d", size=(128, 192))
+    with pytest.raises(SegdataError, match=r"8 images of 64 x 96 at once are too many, 2 fit: --accumulate 4"):
+        segdata.train(
+            dataset, tmp_path / "run", **{**QUICK, "model": "test_train_parts:hungry", "batch": 8},
+            model_options={"room": 2 * 3 * 64 * 96}, short_side=64, mask_scale=2,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("scale", "learnt"), [(1, 0.0), (2, 1.0)])
+def test_finer_masks_teach_lines_that_resized_masks_do_not_show(tmp_path: Path, scale: int, learnt: float) -> None:
+    """Lines of a pixel lie between the pixels that a mask of half the size keeps."""
+    samples = []
+    for number, split in enumerate(["train"] * 4 + ["val"] * 2):
+        image = np.random.default_rng(number).integers(0, 60, (24, 32, 3)).astype(np.uint8)
+        mask = np.zeros((24, 32), np.uint8)
+        for x in range(2 * number, 32, 12):
+            image[:, x : x + 2], mask[:, x], mask[:, x + 1] = 230, 1, 255
+        samples.append(written(tmp_path / "d", f"s{number}", split, image, mask))
+    segdata.Dataset(tmp_path / "d", Labels.of(["ground", "line"]), samples, {"tool": "test"}, "copy").save()
+    options = {**QUICK, "epochs": 40, "short_side": 12, "mask_scale": scale, "recipe": "none", "val_every": 40}
+    result = segdata.train(tmp_path / "d", tmp_path / "run", **options)
+    assert result.best["iou/line"] == pytest.approx(learnt, abs=0.05)
+    assert overfit_one_batch(tmp_path / "d", **{**options, "val_every": 1}).passed
 
 
 class Greedy(torch.nn.Module):

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("albumentations")
 
+import cv2  # noqa: E402
 import rasterio  # noqa: E402
 
 import segdata  # noqa: E402
@@ -199,6 +200,43 @@ def test_crops_of_an_epoch_differ_and_the_first_is_that_of_preview(
     assert all(len(set(seen)) == len(seen) for seen in found.values())
     assert sum(map(len, found.values())) == 2 * 5 * NUMBER
     assert sampler != "uniform" or {len(seen) for seen in found.values()} == {5}
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize("name", ["resized crops", "all"])
+def test_finer_masks_lie_under_images_that_were_reduced_last(
+    datasets: dict[str, Dataset], tmp_path: Path, name: str, scale: int
+) -> None:
+    """They are the version of a recipe that resizes to that many times the size; its image is reduced by areas."""
+    recipe = dict(RECIPES[name])
+    crop = {**CROP, "size": [side * scale for side in (24, 32)]}
+    finer = Recipe.from_dict({**recipe, "resize": {"short": recipe["resize"]["short"] * scale}, "crop": crop})
+    expected = written_versions(datasets["png"], finer, tmp_path / "w")
+    for kind, cache in (("png", "yes"), ("png", "no"), ("tiff", "no")):
+        options = {"cache": cache, "crops": 1, "mask_scale": scale}
+        for key, id, image, mask in trained(datasets[kind], Recipe.from_dict(recipe), **options):
+            fine_image, fine_mask = expected[id, key.turn]
+            np.testing.assert_array_equal(mask, fine_mask)
+            height, width = fine_image.shape[0] // scale, fine_image.shape[1] // scale  # a transform may turn it
+            reduced = cv2.resize(fine_image, (width, height), interpolation=cv2.INTER_AREA)
+            np.testing.assert_array_equal(image, reduced)
+            assert {height, width} == {24, 32}
+
+
+def test_finer_masks_need_images_that_are_resized(datasets: dict[str, Dataset]) -> None:
+    with pytest.raises(
+        segdata.OptionError, match=r"--mask-scale 2: is for images that are resized, as by --short-side"
+    ):
+        next(trained(datasets["png"], Recipe.from_dict(RECIPES["crops"]), mask_scale=2))
+
+
+def test_odd_rows_and_columns_of_a_finer_mask_are_left_out() -> None:
+    """A transform may change sizes: image and mask still lie over each other."""
+    image = np.arange(7 * 5 * 3, dtype=np.float32).reshape(7, 5, 3)
+    mask = np.arange(7 * 5, dtype=np.uint8).reshape(7, 5)
+    small, fine = data.reduced(image, mask, 2)
+    np.testing.assert_array_equal(small, image[:6, :4].reshape(3, 2, 2, 2, 3).mean(axis=(1, 3)))
+    np.testing.assert_array_equal(fine, mask[:6, :4])
 
 
 def test_training_pastes_rare_classes_from_samples_that_hold_them(datasets: dict[str, Dataset]) -> None:
